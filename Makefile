@@ -1,0 +1,34 @@
+# `make run` and `make test` do all the set-up on a fresh Debian 12 with Rust, Python 3.11 and a C++ compiler.
+# What is downloaded or built is kept in the cache folder and shared between clones; see ./setup.
+
+SHELL := /bin/bash
+DORA := .venv/bin/dora
+GRAPHS := dataflow.yml $(wildcard dataflows/*.yml)
+CARGO_FLAGS := --release --workspace --locked
+
+.PHONY: run test lint bench models build setup
+
+run: build ## Runs the recorded session through the default graph.
+	@source .venv/bin/activate && dora run dataflow.yml --log-format compact
+
+test: build ## Proves that it works: unit, property, end-to-end and Python tests.
+	.venv/bin/python -m unittest discover --start-directory models/tests
+	cargo test $(CARGO_FLAGS)
+
+lint: setup ## Formatting, clippy, and every graph validated with its types and drawn.
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	set -e; for graph in $(GRAPHS); do $(DORA) validate --strict-types $$graph; $(DORA) graph --mermaid $$graph > /dev/null; done
+
+bench: build ## Measures every stage on this machine.
+	cargo bench $(CARGO_FLAGS)
+
+models: setup ## Lists the models and checks their hashes.
+	.venv/bin/python models/models list
+	.venv/bin/python models/models verify
+
+build: setup
+	cargo build $(CARGO_FLAGS)
+
+setup:
+	@./setup

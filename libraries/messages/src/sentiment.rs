@@ -1,0 +1,177 @@
+//! The fused result.
+
+use arrow::array::ArrayRef;
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{DataType, Field};
+
+use crate::columns::{
+    Columns, MessageError, boolean_column, f32_column, field, floats_column, list_type, structs_column,
+    text_column, texts_column, u64_column,
+};
+use crate::message::{Body, names};
+
+names! {
+    /// Whether a result may still change.
+    pub enum SentimentStatus {
+        /// From the voice alone, before the words are known.
+        Provisional = "provisional",
+        /// From all that will ever be known of the segment.
+        Final = "final",
+    }
+}
+
+names! {
+    /// Which modalities gave an estimate.
+    pub enum Profile {
+        /// Voice and text.
+        Both = "both",
+        /// Voice alone.
+        AudioOnly = "audio_only",
+        /// Text alone.
+        TextOnly = "text_only",
+        /// Neither: there is no estimate.
+        Neither = "neither",
+    }
+}
+
+/// What one modality brought to a result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contribution {
+    /// `voice`, `text` and so on.
+    pub modality: String,
+    /// The model as `name@` and the first 12 hexadecimal digits of its SHA-256.
+    pub model: String,
+    /// The weight that the modality had in the result; the weights sum to 1 unless there is no estimate.
+    pub weight: f32,
+    /// A probability for each of the result's labels. Empty if the modality gave no estimate.
+    pub probabilities: Vec<f32>,
+    /// Sample index behind the last sample that the modality's estimate covers.
+    pub end: u64,
+    /// Why the modality gave no estimate; empty if it gave one.
+    pub reason: String,
+}
+
+impl Contribution {
+    fn fields() -> Vec<Field> {
+        vec![
+            field("modality", DataType::Utf8),
+            field("model", DataType::Utf8),
+            field("weight", DataType::Float32),
+            field("probabilities", list_type(DataType::Float32)),
+            field("end", DataType::UInt64),
+            field("reason", DataType::Utf8),
+        ]
+    }
+
+    fn into_columns(self) -> Vec<ArrayRef> {
+        vec![
+            text_column(&self.modality),
+            text_column(&self.model),
+            f32_column(self.weight),
+            floats_column(ScalarBuffer::from(self.probabilities)),
+            u64_column(self.end),
+            text_column(&self.reason),
+        ]
+    }
+
+    fn read(columns: &Columns<'_>) -> Result<Self, MessageError> {
+        Ok(Self {
+            modality: columns.text("modality")?.to_owned(),
+            model: columns.text("model")?.to_owned(),
+            weight: columns.f32("weight")?,
+            probabilities: columns.floats("probabilities")?.to_vec(),
+            end: columns.u64("end")?,
+            reason: columns.text("reason")?.to_owned(),
+        })
+    }
+}
+
+/// The sentiment of a segment, from what was said and how it was said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sentiment {
+    /// Number of the segment in its session.
+    pub segment: u64,
+    /// Sample index of the segment's first sample.
+    pub start: u64,
+    /// Sample index behind the segment's last sample.
+    pub end: u64,
+    /// Whether the result may still change.
+    pub status: SentimentStatus,
+    /// Which modalities gave an estimate.
+    pub profile: Profile,
+    /// The labels. Empty if there is no estimate.
+    pub labels: Vec<String>,
+    /// A probability for each label, which sum to 1. Empty if there is no estimate.
+    pub probabilities: Vec<f32>,
+    /// What each modality brought, in the order of their names.
+    pub contributions: Vec<Contribution>,
+    /// Probability of `positive` less probability of `negative`, -1 to 1.
+    pub score: f32,
+    /// Probability of the likeliest label, 0 to 1.
+    pub confidence: f32,
+    /// The result is too unsure to be used.
+    pub abstained: bool,
+    /// The audio is not like the speech that the models know.
+    pub anomaly: bool,
+    /// What was said, as far as it is known and trusted.
+    pub text: String,
+}
+
+impl Body for Sentiment {
+    const NAME: &'static str = "Sentiment";
+
+    fn fields() -> Vec<Field> {
+        vec![
+            field("segment", DataType::UInt64),
+            field("start", DataType::UInt64),
+            field("end", DataType::UInt64),
+            field("status", DataType::Utf8),
+            field("profile", DataType::Utf8),
+            field("labels", list_type(DataType::Utf8)),
+            field("probabilities", list_type(DataType::Float32)),
+            field("contributions", list_type(DataType::Struct(Contribution::fields().into()))),
+            field("score", DataType::Float32),
+            field("confidence", DataType::Float32),
+            field("abstained", DataType::Boolean),
+            field("anomaly", DataType::Boolean),
+            field("text", DataType::Utf8),
+        ]
+    }
+
+    fn into_columns(self) -> Vec<ArrayRef> {
+        let contributions = self.contributions.into_iter().map(Contribution::into_columns).collect();
+        vec![
+            u64_column(self.segment),
+            u64_column(self.start),
+            u64_column(self.end),
+            text_column(self.status.name()),
+            text_column(self.profile.name()),
+            texts_column(&self.labels),
+            floats_column(ScalarBuffer::from(self.probabilities)),
+            structs_column(Contribution::fields(), contributions),
+            f32_column(self.score),
+            f32_column(self.confidence),
+            boolean_column(self.abstained),
+            boolean_column(self.anomaly),
+            text_column(&self.text),
+        ]
+    }
+
+    fn read(columns: &Columns<'_>) -> Result<Self, MessageError> {
+        Ok(Self {
+            segment: columns.u64("segment")?,
+            start: columns.u64("start")?,
+            end: columns.u64("end")?,
+            status: SentimentStatus::read(columns, "status")?,
+            profile: Profile::read(columns, "profile")?,
+            labels: columns.texts("labels")?,
+            probabilities: columns.floats("probabilities")?.to_vec(),
+            contributions: columns.structs("contributions", Contribution::fields(), Contribution::read)?,
+            score: columns.f32("score")?,
+            confidence: columns.f32("confidence")?,
+            abstained: columns.boolean("abstained")?,
+            anomaly: columns.boolean("anomaly")?,
+            text: columns.text("text")?.to_owned(),
+        })
+    }
+}

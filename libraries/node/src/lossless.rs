@@ -1,0 +1,41 @@
+//! Publishers that wait for a congested link instead of dropping the message.
+//!
+//! Dora publishes over zenoh, whose publishers drop on congestion by default, in silence and with exit code 0. Dora
+//! reads a zenoh configuration overlay from the file named by an environment variable. It refuses the variable in a
+//! graph's `env:`, but takes it from the node's own process, which is what happens here.
+
+use std::io::Write;
+
+use eyre::{Context, Result};
+use tempfile::NamedTempFile;
+
+const VARIABLE: &str = "DORA_ZENOH_CONFIG_OVERLAY";
+const OVERLAY: &[u8] =
+    br#"{ qos: { publication: [ { key_exprs: ["**"], config: { congestion_control: "block" } } ] } }"#;
+
+/// The overlay file; dora reads it while the node joins the graph.
+pub(crate) struct Overlay(#[expect(dead_code, reason = "kept until dora has read the file")] Option<NamedTempFile>);
+
+/// Makes this process's publishers block on congestion.
+///
+/// # Errors
+///
+/// The temporary file cannot be written.
+///
+/// # Safety
+///
+/// No other thread may run yet: the environment is not synchronised.
+pub(crate) unsafe fn block_on_congestion() -> Result<Overlay> {
+    if std::env::var_os(VARIABLE).is_some() {
+        tracing::warn!(
+            "{VARIABLE} is set, so this node keeps to it; unless it sets congestion_control to \"block\", \
+             messages can be lost"
+        );
+        return Ok(Overlay(None));
+    }
+    let mut file = tempfile::Builder::new().prefix("undertone-").suffix(".json5").tempfile()?;
+    file.write_all(OVERLAY).wrap_err_with(|| format!("cannot write {}", file.path().display()))?;
+    // SAFETY: the caller guarantees that no other thread runs.
+    unsafe { std::env::set_var(VARIABLE, file.path()) };
+    Ok(Overlay(Some(file)))
+}

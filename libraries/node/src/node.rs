@@ -1,0 +1,369 @@
+//! A node's place in the graph: its inputs, its outputs and what happens on them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use arrow::array::ArrayRef;
+use clap::Parser;
+use dora_node_api::dora_core::config::DataId;
+use dora_node_api::futures::StreamExt;
+use dora_node_api::futures::executor::block_on;
+use dora_node_api::futures::future::{Either, select};
+use dora_node_api::{DoraArray, DoraNode, EventStream, StopCause};
+use eyre::{Context, Result, bail, eyre};
+use futures_timer::Delay;
+use undertone_messages::{Body, Message, Sequence};
+
+use crate::run::{Changes, parse};
+use crate::trace::{Hop, Trace, now_ns};
+
+/// The inputs that a node takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Inputs {
+    /// These, each of which must be wired.
+    Exactly(&'static [&'static str]),
+    /// These, each of which may be left out.
+    Optionally(&'static [&'static str]),
+    /// These must be wired, and any others may be.
+    AtLeast(&'static [&'static str]),
+    /// This one, once or several times: under its name, or its name and a suffix, as in `audio-2`.
+    Several(&'static str),
+}
+
+/// What happens to a node.
+#[derive(Debug)]
+pub enum Event<A> {
+    /// A message arrived.
+    Message(Delivery),
+    /// An input closed before the last message of its streams, or before its first: its node failed or was killed.
+    Lost {
+        /// The input.
+        input: String,
+        /// What is known of the reason.
+        reason: String,
+    },
+    /// `dora param set` changed an argument: all the arguments as they are now.
+    Arguments(A),
+}
+
+/// What a wait brought.
+#[derive(Debug)]
+pub enum Next<A> {
+    /// An event.
+    Event(Event<A>),
+    /// Nothing in the time given.
+    Nothing,
+    /// The node's work is done: all inputs have closed, or dora asked it to stop.
+    Ended,
+}
+
+/// A message as it arrived.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The input, as it is named in the graph.
+    pub input: String,
+    /// The message, for [`Node::read`].
+    pub array: ArrayRef,
+    /// The message's way here.
+    pub trace: Trace,
+}
+
+/// The state of one input.
+#[derive(Debug, Default)]
+struct Input {
+    /// The output that it is wired to, as `node/output`.
+    edge: String,
+    sequence: Sequence,
+    received: u64,
+    /// What dora said of the sender's failure.
+    failure: Option<String>,
+}
+
+/// A node that has joined its graph.
+pub struct Node<A> {
+    dora: DoraNode,
+    events: EventStream,
+    name: String,
+    inputs: BTreeMap<String, Input>,
+    outputs: BTreeSet<String>,
+    /// What `dora param set` has changed, by argument name.
+    changed: Changes,
+    /// When the node was done with the event before the present one.
+    free_ns: i64,
+    /// When the node took the present event.
+    begun_ns: i64,
+    stopped: bool,
+    arguments: PhantomData<A>,
+}
+
+impl<A: Parser + Clone> Node<A> {
+    /// Joins the graph and checks that it is wired as the node expects.
+    pub(crate) fn join(inputs: Inputs, outputs: &[&str]) -> Result<Self> {
+        let (dora, events) = DoraNode::init_from_env_force()
+            .wrap_err("not started by dora: run a graph with `dora run dataflow.yml`, or see --help")?;
+        let config = dora.node_config();
+        let wired: BTreeMap<String, Input> = config
+            .inputs
+            .iter()
+            .map(|(id, input)| (id.to_string(), Input { edge: input.mapping.to_string(), ..Input::default() }))
+            .collect();
+        let name = dora.id().to_string();
+        check_inputs(&name, inputs, &wired)?;
+        let outputs_wired: BTreeSet<String> = config.outputs.iter().map(ToString::to_string).collect();
+        if let Some(unknown) = outputs_wired.iter().find(|output| !outputs.contains(&output.as_str())) {
+            bail!("node `{name}` has no output `{unknown}`; it gives: {}", outputs.join(", "));
+        }
+        if dora.restart_count() > 0 {
+            tracing::warn!("restarted: what this node knew of the sessions in progress is lost");
+        }
+        let now = now_ns();
+        Ok(Self {
+            dora,
+            events,
+            name,
+            inputs: wired,
+            outputs: outputs_wired,
+            changed: Changes::new(),
+            free_ns: now,
+            begun_ns: now,
+            stopped: false,
+            arguments: PhantomData,
+        })
+    }
+
+    /// The inputs that are wired, by name.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.inputs.keys().map(String::as_str)
+    }
+
+    /// Whether the graph names `output` among the node's outputs.
+    pub fn has_output(&self, output: &str) -> bool {
+        self.outputs.contains(output)
+    }
+
+    /// Whether dora has asked the node to stop.
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Waits for the next event. `None` means that the node's work is done: all inputs have closed, or dora asked it
+    /// to stop.
+    ///
+    /// # Errors
+    ///
+    /// Dora reports an error of its own, or messages were dropped on their way in.
+    pub fn next(&mut self) -> Result<Option<Event<A>>> {
+        loop {
+            match self.wait(Duration::MAX)? {
+                Next::Event(event) => return Ok(Some(event)),
+                Next::Ended => return Ok(None),
+                Next::Nothing => {}
+            }
+        }
+    }
+
+    /// Waits for the next event, but no longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::next`].
+    pub fn wait(&mut self, patience: Duration) -> Result<Next<A>> {
+        self.free_ns = now_ns();
+        let deadline = Instant::now().checked_add(patience);
+        while !self.stopped {
+            // In order of arrival. `EventStream::recv` would put control events first, so that an input could close
+            // before its last messages were seen.
+            let received = match deadline {
+                None => block_on(self.events.next()),
+                Some(deadline) => {
+                    let timer = Delay::new(deadline.saturating_duration_since(Instant::now()));
+                    match block_on(select(self.events.next(), timer)) {
+                        Either::Left((event, _)) => event,
+                        Either::Right(_) => return Ok(Next::Nothing),
+                    }
+                }
+            };
+            let Some(event) = received else { break };
+            self.begun_ns = now_ns();
+            if let Some(event) = self.handle(event)? {
+                return Ok(Next::Event(event));
+            }
+        }
+        self.check_drops()?;
+        Ok(Next::Ended)
+    }
+
+    /// Turns one of dora's events into one of ours, if it is any of the node's business.
+    fn handle(&mut self, event: dora_node_api::Event) -> Result<Option<Event<A>>> {
+        use dora_node_api::Event as Dora;
+        match event {
+            Dora::Input { id, metadata, data } => Ok(Some(Event::Message(Delivery {
+                input: id.to_string(),
+                array: data.into_inner(),
+                trace: Trace::read(&metadata.parameters),
+            }))),
+            Dora::InputClosed { id } => Ok(self.closed(&id)),
+            Dora::NodeFailed { affected_input_ids, error, source_node_id } => {
+                for id in &affected_input_ids {
+                    if let Some(input) = self.inputs.get_mut(id.as_str()) {
+                        input.failure = Some(format!("node `{source_node_id}` failed: {}", error.trim()));
+                    }
+                }
+                Ok(None)
+            }
+            Dora::NodeRestarted { id } => {
+                tracing::warn!("node `{id}` restarted: what it knew of the sessions in progress is lost");
+                Ok(None)
+            }
+            Dora::ParamUpdate { key, value } => Ok(self.change(&key, Some(&value))),
+            Dora::ParamDeleted { key } => Ok(self.change(&key, None)),
+            Dora::Stop(StopCause::Manual) => {
+                self.stopped = true;
+                Ok(None)
+            }
+            Dora::Error(error) => Err(eyre!("dora reports: {error}")),
+            // The end of the event stream follows `Stop(AllInputsClosed)`. Everything else concerns operators.
+            _ => Ok(None),
+        }
+    }
+
+    /// An input has closed: is it an end or a failure?
+    fn closed(&mut self, id: &DataId) -> Option<Event<A>> {
+        let input = self.inputs.get(id.as_str())?;
+        let reason = match (input.sequence.close(), input.received) {
+            (Err(cut_off), _) => cut_off.to_string(),
+            (Ok(()), 0) => "it closed before its first message".to_owned(),
+            (Ok(()), _) => return None,
+        };
+        let reason = input.failure.as_ref().map_or(reason.clone(), |failure| format!("{failure}; {reason}"));
+        Some(Event::Lost { input: id.to_string(), reason: format!("{}: {reason}", input.edge) })
+    }
+
+    /// Changes an argument at run time, or takes a change back. A change that does not make sense is logged, and the
+    /// arguments stay as they were.
+    fn change(&mut self, key: &str, value: Option<&serde_json::Value>) -> Option<Event<A>> {
+        let mut changed = self.changed.clone();
+        match value {
+            Some(value) => changed.insert(key.to_owned(), value.clone()),
+            None => changed.remove(key),
+        };
+        match parse::<A>(&changed) {
+            Ok((arguments, _)) => {
+                tracing::info!("arguments changed at run time: {changed:?}");
+                self.changed = changed;
+                Some(Event::Arguments(arguments))
+            }
+            Err(error) => {
+                tracing::error!("`{key}` is not changed: {error}");
+                None
+            }
+        }
+    }
+
+    /// Reads a message and checks that its stream is whole so far.
+    ///
+    /// # Errors
+    ///
+    /// The message is of another type than `B`, or messages before it are missing. Names the edge.
+    pub fn read<B: Body>(&mut self, delivery: &Delivery) -> Result<Message<B>> {
+        let name = &delivery.input;
+        let input = self.inputs.get_mut(name).ok_or_else(|| eyre!("there is no input `{name}`"))?;
+        let context = || format!("input `{name}`, wired to {}", input.edge);
+        let message = Message::<B>::decode(&delivery.array).wrap_err_with(context)?;
+        input.received += 1;
+        let order = input.sequence.accept(&message.session, message.seq, message.body.is_none());
+        order.wrap_err_with(context)?;
+        Ok(message)
+    }
+
+    /// Sends a message that was caused by the audio and the messages of `cause`. Without the output in the graph,
+    /// nobody listens and nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// The message cannot be encoded or sent.
+    pub fn send<B: Body>(&mut self, output: &str, message: Message<B>, cause: &Trace) -> Result<()> {
+        if !self.outputs.contains(output) {
+            return Ok(());
+        }
+        let array = message.encode()?;
+        let mut trace = cause.clone();
+        trace.hops.push(Hop {
+            node: self.name.clone(),
+            free_ns: self.free_ns,
+            begun_ns: self.begun_ns,
+            sent_ns: now_ns(),
+        });
+        self.dora
+            .send_output(DataId::from(output.to_owned()), trace.write(), DoraArray::from_array(array))
+            .wrap_err_with(|| format!("cannot send on output `{output}`"))
+    }
+
+    /// Messages that dora dropped on their way in are lost even where no later message shows the hole.
+    fn check_drops(&mut self) -> Result<()> {
+        let mut drops: Vec<_> = self.events.drain_drop_counts().into_iter().filter(|(_, n)| *n > 0).collect();
+        drops.sort();
+        match drops.first() {
+            None => Ok(()),
+            Some((input, lost)) => bail!(
+                "input `{input}` lost {lost} messages because its queue was full; raise its `queue_size`, or let \
+                 the source wait for the watermark"
+            ),
+        }
+    }
+}
+
+/// Checks that the inputs in the graph are those that the node takes.
+fn check_inputs(node: &str, inputs: Inputs, wired: &BTreeMap<String, Input>) -> Result<()> {
+    let (required, known) = match &inputs {
+        Inputs::Exactly(names) => (*names, *names),
+        Inputs::Optionally(names) => (&[][..], *names),
+        Inputs::AtLeast(names) => (*names, &[][..]),
+        Inputs::Several(name) => (&[][..], std::slice::from_ref(name)),
+    };
+    let takes = |input: &str| match inputs {
+        Inputs::Exactly(names) | Inputs::Optionally(names) => names.contains(&input),
+        Inputs::AtLeast(_) => true,
+        Inputs::Several(name) => input.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+    };
+    if let Some(unknown) = wired.keys().find(|input| !takes(input)) {
+        bail!("node `{node}` has no input `{unknown}`; it takes: {}", known.join(", "));
+    }
+    let missing = match inputs {
+        Inputs::Several(name) if wired.is_empty() => Some(name),
+        _ => required.iter().copied().find(|name| !wired.contains_key(*name)),
+    };
+    let Some(missing) = missing else { return Ok(()) };
+    let present = wired.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let present = if present.is_empty() { "none" } else { &present };
+    bail!("input `{missing}` of node `{node}` is not wired (its inputs in the graph: {present})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(inputs: Inputs, wired: &[&str]) -> Result<(), String> {
+        let wired = wired.iter().map(|name| ((*name).to_owned(), Input::default())).collect();
+        check_inputs("n", inputs, &wired).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn inputs_that_the_node_does_not_have_are_named() {
+        let error = check(Inputs::Exactly(&["audio"]), &["audio", "speech"]).unwrap_err();
+        assert!(error.contains("no input `speech`") && error.contains("takes: audio"), "{error}");
+        assert!(check(Inputs::Optionally(&["sentiment", "provisional"]), &["sentiment"]).is_ok());
+        assert!(check(Inputs::AtLeast(&["speech"]), &["speech", "face"]).is_ok());
+        assert!(check(Inputs::Several("audio"), &["audio", "audio-2"]).is_ok());
+        assert!(check(Inputs::Several("audio"), &["audio", "audios"]).is_err());
+    }
+
+    #[test]
+    fn inputs_that_are_missing_are_named() {
+        let error = check(Inputs::AtLeast(&["speech"]), &["face"]).unwrap_err();
+        assert!(error.contains("`speech`") && error.contains("face"), "{error}");
+        assert!(check(Inputs::Several("audio"), &[]).unwrap_err().contains("none"));
+        assert!(check(Inputs::Optionally(&["sentiment"]), &[]).is_ok());
+    }
+}

@@ -1,0 +1,135 @@
+//! The start and the end of a node's process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use eyre::{Context, Result, bail};
+use tracing::level_filters::LevelFilter;
+use undertone_messages::{Message, SessionId};
+use undertone_stage::{Factory, Sessions, Stage};
+
+use crate::logs;
+use crate::lossless::{Overlay, block_on_congestion};
+use crate::node::{Event, Inputs, Node};
+
+/// The arguments that every node has beside its own.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct NodeArguments {
+    /// How much the node's log tells: off, error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = "Log")]
+    log_level: LevelFilter,
+}
+
+/// Arguments that were changed at run time, by name without dashes.
+pub(crate) type Changes = BTreeMap<String, serde_json::Value>;
+
+/// Parses the process's arguments, with `changes` behind them.
+///
+/// # Errors
+///
+/// Clap's own, which suggest the right name.
+pub(crate) fn parse<A: Parser>(changes: &Changes) -> Result<(A, NodeArguments), clap::Error> {
+    let command = NodeArguments::augment_args(A::command()).args_override_self(true);
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    for (name, value) in changes {
+        let takes_value = command
+            .get_arguments()
+            .find(|argument| argument.get_long() == Some(name))
+            .is_none_or(|argument| argument.get_action().takes_values());
+        match value {
+            serde_json::Value::Bool(true) if !takes_value => words.push(format!("--{name}").into()),
+            serde_json::Value::Bool(false) if !takes_value => {}
+            serde_json::Value::String(text) => words.push(format!("--{name}={text}").into()),
+            other => words.push(format!("--{name}={other}").into()),
+        }
+    }
+    let matches = command.try_get_matches_from(words)?;
+    Ok((A::from_arg_matches(&matches)?, NodeArguments::from_arg_matches(&matches)?))
+}
+
+/// A node that has read its arguments and not yet joined its graph. This is when models are loaded: the graph starts
+/// only once all its nodes have joined.
+pub struct Start<A> {
+    /// The node's arguments.
+    pub arguments: A,
+    // Read by dora while the node joins.
+    overlay: Overlay,
+}
+
+impl<A: Parser + Clone> Start<A> {
+    /// Joins the graph.
+    ///
+    /// # Errors
+    ///
+    /// The process was not started by dora, dora cannot be reached, or the graph wires inputs or outputs that the node
+    /// does not have or leaves out one that it needs.
+    pub fn join(self, inputs: Inputs, outputs: &[&str]) -> Result<Node<A>> {
+        let node = Node::join(inputs, outputs);
+        drop(self.overlay);
+        node
+    }
+}
+
+/// Runs a node's process: arguments, log and exit code around `body`.
+pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> ExitCode {
+    let (arguments, own) = match parse::<A>(&Changes::new()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Help and version are no errors and go to standard output, with exit code 0; the rest is exit code 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    logs::start(own.log_level);
+    // SAFETY: this is the process's first thread, and no other has been started yet.
+    let outcome = unsafe { block_on_congestion() }.and_then(|overlay| body(Start { arguments, overlay }));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => {
+            tracing::error!("{report:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a node with one input and one output around a stage.
+///
+/// Every session has a state of its own, made as its first message arrives and dropped at its last. The input can be
+/// wired several times, to outputs that carry different sessions: `audio`, `audio-2` and so on.
+pub fn run_stage<F>(input: &'static str, output: &'static str) -> ExitCode
+where
+    F: Factory<Arguments: Parser + Clone>,
+{
+    run(|start: Start<F::Arguments>| {
+        let mut arguments = start.arguments.clone();
+        let mut factory = F::load(&arguments)?;
+        let mut node = start.join(Inputs::Several(input), &[output])?;
+        let mut sessions: Sessions<F::Stage> = Sessions::default();
+        while let Some(event) = node.next()? {
+            match event {
+                Event::Message(delivery) => {
+                    let message: Message<<F::Stage as Stage>::Input> = node.read(&delivery)?;
+                    let session = message.session.clone();
+                    let sent = sessions
+                        .push(message, |session: &SessionId| factory.create(&arguments, session))
+                        .wrap_err_with(|| format!("session `{session}`"))?;
+                    for message in sent {
+                        node.send(output, message, &delivery.trace)?;
+                    }
+                }
+                Event::Lost { reason, .. } => bail!("{reason}"),
+                Event::Arguments(changed) => {
+                    arguments = changed;
+                    for stage in sessions.states_mut() {
+                        if let Err(error) = factory.adjust(&arguments, stage) {
+                            tracing::error!("the change waits for the next session: {error}");
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,62 @@
+//! The `level` operator: brings speech to one level, between a source and the voice activity detector.
+//!
+//! [`Level`] is the stage; [`Operator`] lets dora load it into a process that it shares with others, as
+//! `dataflows/operator.yml` does. Input `audio`, output `audio`, both `AudioFrame`. An operator has no arguments, so
+//! the settings are [`Settings::default`].
+
+mod level;
+
+use dora_operator_api::{DoraArray, DoraOperator, DoraOutputSender, DoraStatus, Event, register_operator};
+use undertone_messages::{AudioFrame, Message, Sequence};
+use undertone_stage::Sessions;
+
+pub use level::{Level, LevelError, Settings};
+
+const INPUT: &str = "audio";
+const OUTPUT: &str = "audio";
+
+register_operator!(Operator);
+
+/// The stage as dora loads it.
+#[derive(Default)]
+pub struct Operator {
+    sessions: Sessions<Level>,
+    sequence: Sequence,
+}
+
+impl Operator {
+    fn take(&mut self, data: &DoraArray, output: &mut DoraOutputSender) -> Result<(), String> {
+        let message = Message::<AudioFrame>::decode(data.as_array()).map_err(|error| error.to_string())?;
+        self.sequence
+            .accept(&message.session, message.seq, message.body.is_none())
+            .map_err(|error| error.to_string())?;
+        let sent = self
+            .sessions
+            .push(message, |_| Ok(Level::new(Settings::default())))
+            .map_err(|error| error.to_string())?;
+        for message in sent {
+            let array = message.encode().map_err(|error| error.to_string())?;
+            output.send(OUTPUT, DoraArray::from_array(array))?;
+        }
+        Ok(())
+    }
+}
+
+impl DoraOperator for Operator {
+    fn on_event(&mut self, event: &Event, output: &mut DoraOutputSender) -> Result<DoraStatus, String> {
+        let outcome = match event {
+            Event::Input { id: INPUT, data, .. } => self.take(data, output),
+            Event::Input { id, .. } => {
+                Err(format!("the operator `level` has no input `{id}`; it takes: {INPUT}"))
+            }
+            Event::InputParseError { id, error } => Err(format!("input `{id}` cannot be read: {error}")),
+            Event::InputClosed { id } => {
+                self.sequence.close().map_err(|error| format!("input `{id}`: {error}"))
+            }
+            Event::Error { error } => Err(format!("dora reports: {error}")),
+            Event::Stop => return Ok(DoraStatus::Stop),
+            _ => Ok(()),
+        };
+        outcome.map(|()| DoraStatus::Continue)
+    }
+}
