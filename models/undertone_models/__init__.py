@@ -1,0 +1,1 @@
+"""What `models prepare|list|verify` does: from installed packages to the files that nodes load."""

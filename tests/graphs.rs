@@ -1,0 +1,170 @@
+//! Graphs as users write them: the default one, and others that differ from it in YAML alone.
+
+use std::collections::BTreeMap;
+
+use harness::{Graph, Outcome, normalise, repository, transcripts, word_error_rate};
+use serde_json::Value;
+
+fn number(result: &Value, field: &str) -> f64 {
+    result[field].as_f64().unwrap_or_else(|| panic!("{field} of {result} is not a number"))
+}
+
+/// Every result makes sense in itself.
+fn check_results(outcome: &Outcome) {
+    let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
+    for result in &outcome.results {
+        let sum: f64 = result["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-4, "probabilities sum to {sum}: {result}");
+        assert_eq!(result["status"], "final", "{result}");
+        let (start, end) = (number(result, "start_seconds"), number(result, "end_seconds"));
+        let before = ends.insert(result["session"].as_str().unwrap(), end).unwrap_or(0.0);
+        assert!(before <= start && start < end, "segments overlap or go back in time: {result}");
+    }
+}
+
+/// Where the files of the joined session lie, in seconds.
+fn spans() -> Vec<(f64, f64, Vec<String>)> {
+    let mut start = 0.0;
+    transcripts()
+        .into_iter()
+        .map(|(file, words)| {
+            let path = repository().join("recordings/session").join(file);
+            let length = undertone_source::AudioFile::open(&path).unwrap().duration().unwrap().as_secs_f64();
+            let span = (start, start + length, words);
+            start += length + 1.0;
+            span
+        })
+        .collect()
+}
+
+#[test]
+fn the_default_graph_hears_every_utterance_and_its_words() {
+    let outcome = Graph::open("dataflow.yml", "default").fast().run().expect_success();
+    check_results(&outcome);
+    let spans = spans();
+    for (start, end, words) in &spans {
+        let heard = outcome.results.iter().any(|result| {
+            let overlap = number(result, "end_seconds").min(*end) - number(result, "start_seconds").max(*start);
+            overlap > 0.5 * (end - start).min(2.0)
+        });
+        assert!(heard, "nothing was heard from {start} s to {end} s: {words:?}\n{}", outcome.log);
+    }
+    let reference: Vec<String> = spans.into_iter().flat_map(|(_, _, words)| words).collect();
+    let rate = word_error_rate(&reference, &outcome.words());
+    assert!(rate <= 0.12, "word error rate {rate:.3}: {:?}", outcome.words());
+    for result in &outcome.results {
+        assert_eq!(result["profile"], "both", "{result}");
+        assert!(result["text_sentiment"]["weight"].as_f64().unwrap() > 0.0, "{result}");
+        assert!(result["audio_sentiment"]["weight"].as_f64().unwrap() > 0.0, "{result}");
+    }
+}
+
+#[test]
+fn ten_runs_lose_nothing_and_give_the_same() {
+    let run = |number: usize| {
+        // Without latencies, which are wall-clock times.
+        let outcome =
+            Graph::open("dataflow.yml", &format!("ten-{number}")).fast().run().expect_success();
+        let results: Vec<Value> = outcome
+            .results
+            .into_iter()
+            .map(|mut result| {
+                result.as_object_mut().unwrap().remove("latency_ms");
+                result
+            })
+            .collect();
+        assert!(!results.is_empty());
+        results
+    };
+    let first = run(0);
+    for number in 1..10 {
+        assert_eq!(run(number), first, "run {number} differs");
+    }
+}
+
+#[test]
+fn without_text_the_voice_decides() {
+    let outcome = Graph::open("dataflows/audio-only.yml", "audio-only").fast().run().expect_success();
+    check_results(&outcome);
+    assert!(outcome.results.len() >= 8, "{}", outcome.log);
+    for result in &outcome.results {
+        assert_eq!(result["profile"], "audio_only", "{result}");
+        assert_eq!(result["text"], "", "{result}");
+    }
+}
+
+#[test]
+fn the_energy_detector_takes_the_place_of_silero() {
+    let graph = Graph::open("dataflow.yml", "energy").fast().args("vad", "--detector energy");
+    let outcome = graph.run().expect_success();
+    check_results(&outcome);
+    let reference: Vec<String> = transcripts().into_iter().flat_map(|(_, words)| words).collect();
+    let rate = word_error_rate(&reference, &outcome.words());
+    assert!(rate <= 0.12, "word error rate {rate:.3}: {:?}", outcome.words());
+}
+
+#[test]
+fn an_operator_between_source_and_vad_changes_the_audio_and_nothing_else() {
+    let outcome = Graph::open("dataflows/operator.yml", "operator").fast().run().expect_success();
+    check_results(&outcome);
+    let reference: Vec<String> = transcripts().into_iter().flat_map(|(_, words)| words).collect();
+    let rate = word_error_rate(&reference, &outcome.words());
+    assert!(rate <= 0.12, "word error rate {rate:.3}: {:?}", outcome.words());
+}
+
+/// The recording at another rate, in stereo and with 8 bits a sample.
+fn resampled(file: &str, rate: u32, folder: &std::path::Path) -> std::path::PathBuf {
+    let path = repository().join("recordings/session").join(file);
+    let samples: Vec<f32> = undertone_source::Session { name: "s".into(), files: vec![path] }
+        .frames(&clap::Parser::parse_from(["source", "unused"]))
+        .flat_map(|frame| frame.unwrap().samples.to_vec())
+        .collect();
+    let spec = hound::WavSpec { channels: 2, sample_rate: rate, bits_per_sample: 8, sample_format: hound::SampleFormat::Int };
+    let output = folder.join(file).with_extension("wav");
+    let mut writer = hound::WavWriter::create(&output, spec).unwrap();
+    for index in 0..samples.len() * rate as usize / 16_000 - rate as usize / 16_000 {
+        let position = index as f64 * 16_000.0 / f64::from(rate);
+        let (before, fraction) = (position as usize, position.fract() as f32);
+        let after = samples.get(before + 1).copied().unwrap_or(0.0);
+        let value = samples[before] + fraction * (after - samples[before]);
+        for _ in 0..2 {
+            writer.write_sample((value * 127.0) as i8).unwrap();
+        }
+    }
+    writer.finalize().unwrap();
+    output
+}
+
+#[test]
+fn two_sources_of_different_rate_pass_side_by_side() {
+    let graph = Graph::open("dataflows/two-sources.yml", "two-sources");
+    let first = resampled("jfk.flac", 44_100, graph.folder());
+    let second = repository().join("recordings/session/LJ001-0004.flac");
+    let outcome = graph
+        .args("first", &format!("{} --pace fast", first.display()))
+        .args("second", &format!("{} --pace fast", second.display()))
+        .run()
+        .expect_success();
+    check_results(&outcome);
+    let words = |session: &str| -> Vec<String> {
+        let of_session = outcome.results.iter().filter(|result| result["session"] == session);
+        of_session.flat_map(|result| normalise(result["text"].as_str().unwrap())).collect()
+    };
+    for (file, reference) in transcripts() {
+        let session = file.trim_end_matches(".flac");
+        if session == "jfk" || session == "LJ001-0004" {
+            let rate = word_error_rate(&reference, &words(session));
+            assert!(rate <= 0.2, "{session}: word error rate {rate:.3}: {:?}", words(session));
+        }
+    }
+}
+
+#[test]
+fn sessions_follow_one_another_through_one_graph() {
+    let folder = repository().join("recordings/session");
+    let outcome = Graph::open("dataflow.yml", "sessions").recordings(&folder.display().to_string()).run().expect_success();
+    check_results(&outcome);
+    let sessions: std::collections::BTreeSet<&str> =
+        outcome.results.iter().map(|result| result["session"].as_str().unwrap()).collect();
+    assert_eq!(sessions.len(), transcripts().len(), "{sessions:?}");
+}

@@ -1,0 +1,278 @@
+//! Runs graphs as a user would: `dora run GRAPH`, with the nodes as they were built and the real models.
+//!
+//! A test takes one of the repository's graphs, edits its YAML, and looks at the exit code, the log and the results.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness that cannot work fails the test")]
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_yaml_ng::{Mapping, Value};
+
+/// No graph of these tests takes longer; one that does hangs.
+const WATCHDOG: Duration = Duration::from_secs(300);
+
+/// One graph at a time: each has more processes than the machine has cores.
+static RUNNING: Mutex<()> = Mutex::new(());
+
+/// The repository's root.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests has a parent").to_owned()
+}
+
+/// A graph under test, in a folder of its own below `out/tests`.
+pub struct Graph {
+    folder: PathBuf,
+    yaml: Value,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code of `dora run`; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Everything that was printed.
+    pub log: String,
+    /// The results that the sink wrote, one JSON object each.
+    pub results: Vec<serde_json::Value>,
+}
+
+impl Outcome {
+    /// Fails the test unless the run ended well.
+    pub fn expect_success(self) -> Self {
+        assert_eq!(self.code, Some(0), "the run failed:\n{}", self.log);
+        self
+    }
+
+    /// Fails the test unless the run failed and its log has all of `texts`.
+    pub fn expect_failure(self, texts: &[&str]) -> Self {
+        assert_ne!(self.code, Some(0), "the run should have failed:\n{}", self.log);
+        for text in texts {
+            assert!(self.log.contains(text), "`{text}` is not in the log:\n{}", self.log);
+        }
+        self
+    }
+
+    /// The transcripts of all results, in order, as one lower-case text without punctuation.
+    pub fn words(&self) -> Vec<String> {
+        self.results
+            .iter()
+            .flat_map(|result| normalise(result.get("text").and_then(|text| text.as_str()).unwrap_or_default()))
+            .collect()
+    }
+}
+
+impl Graph {
+    /// The repository's graph at `path`, for the test called `name`. Results go to `results.jsonl` in its folder.
+    pub fn open(path: &str, name: &str) -> Self {
+        let source = repository().join(path);
+        let text = fs::read_to_string(&source).unwrap();
+        // Paths in a graph are relative to the graph's own folder.
+        let base = source.parent().unwrap();
+        let folder = repository().join("out/tests").join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink(repository().join("types"), folder.join("types")).unwrap();
+        let mut graph = Self { folder, yaml: serde_yaml_ng::from_str(&text).unwrap() };
+        for node in graph.nodes_mut() {
+            absolute(node, "path", base);
+            if let Some(Value::Mapping(operator)) = node.get_mut("operator") {
+                absolute(operator, "shared-library", base);
+            }
+        }
+        graph
+    }
+
+    fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Mapping> {
+        let nodes = self.yaml.get_mut("nodes").and_then(Value::as_sequence_mut).unwrap();
+        nodes.iter_mut().map(|node| node.as_mapping_mut().unwrap())
+    }
+
+    fn node(&mut self, id: &str) -> &mut Mapping {
+        let node = self.nodes_mut().find(|node| node.get("id").and_then(Value::as_str) == Some(id));
+        node.unwrap_or_else(|| panic!("no node {id}"))
+    }
+
+    /// The folder of the test, where the graph runs.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Sets a node's `args`.
+    pub fn args(mut self, id: &str, args: &str) -> Self {
+        self.node(id).insert("args".into(), args.into());
+        self
+    }
+
+    /// Adds to a node's `args`.
+    pub fn more_args(mut self, id: &str, args: &str) -> Self {
+        let node = self.node(id);
+        let before = node.get("args").and_then(Value::as_str).unwrap_or_default();
+        let args = format!("{before} {args}");
+        node.insert("args".into(), args.trim().into());
+        self
+    }
+
+    /// Sends the recorded session as fast as the graph takes it.
+    pub fn fast(self) -> Self {
+        let session = repository().join("recordings/session");
+        self.args("source", &format!("{} --join --silence-ms 1000 --pace fast", session.display()))
+    }
+
+    /// Sends other recordings, as fast as the graph takes them.
+    pub fn recordings(self, args: &str) -> Self {
+        self.args("source", &format!("{args} --pace fast"))
+    }
+
+    /// Wires an input to another output.
+    pub fn rewire(mut self, id: &str, input: &str, output: &str) -> Self {
+        let inputs = self.node(id).get_mut("inputs").and_then(Value::as_mapping_mut).unwrap();
+        let wire = Mapping::from_iter([("source".into(), output.into()), ("queue_size".into(), 1000.into())]);
+        inputs.insert(input.into(), Value::Mapping(wire));
+        self
+    }
+
+    /// Takes the types of a node's inputs away, so that only the node itself can object to a wire.
+    pub fn untyped(mut self, id: &str) -> Self {
+        self.node(id).remove("input_types");
+        self
+    }
+
+    /// Runs the graph to its end.
+    pub fn run(self) -> Outcome {
+        self.run_with(|_| {})
+    }
+
+    /// Runs the graph to its end, and `interfere` meanwhile; it is given the folder of the test.
+    pub fn run_with(mut self, interfere: impl FnOnce(&Path) + Send + 'static) -> Outcome {
+        let results = self.folder.join("results.jsonl");
+        if self.nodes_mut().any(|node| node.get("id").and_then(Value::as_str) == Some("sink")) {
+            self = self.args("sink", &format!("--format jsonl --output {}", results.display()));
+        }
+        let graph = self.folder.join("graph.yml");
+        fs::write(&graph, serde_yaml_ng::to_string(&self.yaml).unwrap()).unwrap();
+        let _one = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let meanwhile = thread::spawn({
+            let folder = self.folder.clone();
+            move || interfere(&folder)
+        });
+        let (code, log) = dora(&["run", graph.to_str().unwrap()], &self.folder);
+        meanwhile.join().unwrap();
+        let results = fs::read_to_string(&results).unwrap_or_default();
+        let results = results.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        Outcome { code, log, results }
+    }
+
+    /// Checks the graph with `dora validate --strict-types`.
+    pub fn validate(self) -> Outcome {
+        let graph = self.folder.join("graph.yml");
+        fs::write(&graph, serde_yaml_ng::to_string(&self.yaml).unwrap()).unwrap();
+        let (code, log) = dora(&["validate", "--strict-types", graph.to_str().unwrap()], &self.folder);
+        Outcome { code, log, results: Vec::new() }
+    }
+}
+
+fn absolute(node: &mut Mapping, key: &str, base: &Path) {
+    if let Some(path) = node.get(key).and_then(Value::as_str) {
+        let path = base.join(path).to_str().unwrap().to_owned();
+        node.insert(key.into(), path.into());
+    }
+}
+
+/// Runs dora's command line and gives its exit code and all that it printed.
+fn dora(arguments: &[&str], folder: &Path) -> (Option<i32>, String) {
+    let environment = repository().join(".venv");
+    let program = environment.join("bin/dora");
+    assert!(program.exists(), "{} is missing; run `make setup`", program.display());
+    // Operators need the environment to be active, as `source .venv/bin/activate` makes it.
+    let path = format!("{}:{}", environment.join("bin").display(), std::env::var("PATH").unwrap_or_default());
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("VIRTUAL_ENV", &environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = collect(child.stdout.take().unwrap());
+    let errors = collect(child.stderr.take().unwrap());
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begun.elapsed() > WATCHDOG {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the run did not end within {WATCHDOG:?}:\n{}{}", output.join().unwrap(), errors.join().unwrap());
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    (status.code(), output.join().unwrap() + &errors.join().unwrap())
+}
+
+fn collect(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// The words of a text in lower case, without punctuation, as word error rates are counted.
+pub fn normalise(text: &str) -> Vec<String> {
+    let plain = |c: char| if c.is_alphanumeric() || c == '\'' { c.to_ascii_lowercase() } else { ' ' };
+    text.chars().map(plain).collect::<String>().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Word error rate: the least number of substitutions, insertions and deletions, for each word of the reference.
+pub fn word_error_rate(reference: &[String], hypothesis: &[String]) -> f64 {
+    // Levenshtein's distance, one row at a time.
+    let mut row: Vec<usize> = (0..=hypothesis.len()).collect();
+    for (deleted, expected) in reference.iter().enumerate() {
+        let mut diagonal = deleted;
+        let mut left = deleted + 1;
+        let mut next = vec![left];
+        for (word, above) in hypothesis.iter().zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(word != expected)).min(left + 1).min(above + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0) as f64 / reference.len() as f64
+}
+
+/// What was said in the recorded session, file by file in the order in which the source sends them.
+pub fn transcripts() -> Vec<(String, Vec<String>)> {
+    let table = fs::read_to_string(repository().join("recordings/session/transcripts.tsv")).unwrap();
+    let mut rows: Vec<(String, Vec<String>)> = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(file, rest)| (file.to_owned(), normalise(rest.split('\t').next().unwrap_or_default())))
+        .collect();
+    rows.sort();
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn word_errors_are_counted() {
+        let rate = |reference: &str, hypothesis: &str| word_error_rate(&normalise(reference), &normalise(hypothesis));
+        assert_eq!(rate("ask not what", "Ask not, what."), 0.0);
+        assert_eq!(rate("a b c d", "a x c d"), 0.25);
+        assert_eq!(rate("a b c d", "a c d"), 0.25);
+        assert_eq!(rate("a b c d", "a b b c d"), 0.25);
+        assert_eq!(rate("a b", ""), 1.0);
+    }
+}
