@@ -90,6 +90,13 @@ fn an_input_that_a_node_does_not_have_is_named() {
 }
 
 #[test]
+fn a_queue_that_overflows_is_an_error_that_names_the_wire() {
+    // Dora drops what does not fit, in silence; while an utterance is decoded, the rest of the session comes in.
+    let outcome = Graph::open("dataflow.yml", "overflow").fast().queue("asr", "speech", 10).run();
+    outcome.expect_failure(&["input `speech`, wired to vad/speech", "messages are missing", "queue_size"]);
+}
+
+#[test]
 fn a_missing_model_is_named_with_the_places_that_were_searched() {
     let graph = Graph::open("dataflow.yml", "missing-model").fast().args("acoustic", "--model acoustic-cn");
     graph.run().expect_failure(&["acoustic-cn", "acoustic-cnn", "models"]);

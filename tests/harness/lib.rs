@@ -108,15 +108,6 @@ impl Graph {
         self
     }
 
-    /// Adds to a node's `args`.
-    pub fn more_args(mut self, id: &str, args: &str) -> Self {
-        let node = self.node(id);
-        let before = node.get("args").and_then(Value::as_str).unwrap_or_default();
-        let args = format!("{before} {args}");
-        node.insert("args".into(), args.trim().into());
-        self
-    }
-
     /// Sends the recorded session as fast as the graph takes it.
     pub fn fast(self) -> Self {
         let session = repository().join("recordings/session");
@@ -133,6 +124,13 @@ impl Graph {
         let inputs = self.node(id).get_mut("inputs").and_then(Value::as_mapping_mut).unwrap();
         let wire = Mapping::from_iter([("source".into(), output.into()), ("queue_size".into(), 1000.into())]);
         inputs.insert(input.into(), Value::Mapping(wire));
+        self
+    }
+
+    /// Sets the length of an input's queue.
+    pub fn queue(mut self, id: &str, input: &str, size: u64) -> Self {
+        let input = self.node(id).get_mut("inputs").and_then(|inputs| inputs.get_mut(input)).unwrap();
+        input.as_mapping_mut().unwrap().insert("queue_size".into(), size.into());
         self
     }
 
@@ -162,7 +160,9 @@ impl Graph {
         });
         let (code, log) = dora(&["run", graph.to_str().unwrap()], &self.folder);
         meanwhile.join().unwrap();
-        let results = fs::read_to_string(&results).unwrap_or_default();
+        // A run that failed leaves what it had under another name.
+        let partial = results.with_extension("jsonl.partial");
+        let results = fs::read_to_string(&results).or_else(|_| fs::read_to_string(partial)).unwrap_or_default();
         let results = results.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         Outcome { code, log, results }
     }

@@ -12,20 +12,24 @@ use crate::message::{Body, names};
 names! {
     /// Where a segment of speech stands.
     ///
-    /// A segment is `Open`, any number of `More`, and `Final` or `Cancelled`. `Tentative` may stand between: speech
-    /// has paused, and the segment ends here unless a further `More` follows.
+    /// A segment is `Open`, any number of `More`, and one `Final` or `Cancelled`. `Tentative` may stand between. There
+    /// is one open segment at most, and each begins at or behind the `end` of the `Final`, `Cancelled` or `Silence`
+    /// before it.
     pub enum Phase {
-        /// Speech has begun; the samples start with the pre-roll.
+        /// Something sounds like speech; the samples start with the pre-roll. It may yet be `Cancelled`.
         Open = "open",
-        /// Speech goes on.
+        /// Speech goes on. The samples of a pause are held back and come with the speech that ends it.
         More = "more",
-        /// Speech has paused for a while, but not yet for the whole hangover.
+        /// Speech has paused for a while, but not yet for the whole hangover. All samples up to `end` have been sent.
+        /// What follows is `More`, as soon as speech goes on, or `Final` with the same `end`. Never `Cancelled`.
         Tentative = "tentative",
-        /// The segment is complete: `start..end`. Samples that arrived behind `end` are the hangover, not the segment.
+        /// The segment is complete: `start..end`. As a rule `end` is where the samples end that were sent. A segment
+        /// that grew too long is cut in the past: the samples that were sent behind `end` belong to the next segment,
+        /// which opens at `end` with the next message and sends them again.
         Final = "final",
-        /// The segment was too short to be speech. Forget it.
+        /// The segment had too little speech in it. Forget it.
         Cancelled = "cancelled",
-        /// No segment is open: whatever begins later begins at or behind `end`.
+        /// No segment is open. Comes about once a second, at a gap and at the end of the audio.
         Silence = "silence",
     }
 }
@@ -33,18 +37,21 @@ names! {
 /// A piece of a segment of speech, or the word that there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speech {
-    /// Number of the segment in its session, from 0. With [`Phase::Silence`]: the number of the next segment.
+    /// Number of the segment in its session, from 0, cancelled segments counted. With [`Phase::Silence`]: the number
+    /// of the next segment.
     pub segment: u64,
     /// Sample index of the segment's first sample, pre-roll included. With [`Phase::Silence`]: as `end`.
     pub start: u64,
     /// With `Open` and `More`: sample index behind the last of `samples`. With `Tentative` and `Final`: the end of the
-    /// segment. With `Cancelled`: where it was given up. With `Silence`: how far the audio is known.
+    /// segment. With `Cancelled` and `Silence`: whatever begins later begins at or behind this.
     pub end: u64,
     /// Where the segment stands.
     pub phase: Phase,
     /// New samples, which end at `end`; only in `Open` and `More`, and together gapless from `start`.
     pub samples: ScalarBuffer<f32>,
-    /// The detector's probability of speech, mean over the frames that this message covers, 0 to 1.
+    /// The detector's probability of speech, 0 to 1, mean over the frames that this message covers: with `Open` and
+    /// `More` those of `samples`, with `Tentative`, `Final` and `Cancelled` those of `start..end`, with `Silence` those
+    /// since what was known before. 0 if there are none.
     pub probability: f32,
 }
 

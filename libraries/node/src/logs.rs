@@ -1,4 +1,7 @@
-//! The node's log: its own lines and dora's warnings, on standard error, where dora picks them up.
+//! The node's log: its own lines and the warnings of dora's node library.
+//!
+//! Under dora the lines are JSON objects on standard output, which the daemon takes for log messages with a level, so
+//! that `dora run --log-level warn` shows warnings alone. Elsewhere they are text on standard error.
 
 use std::fmt::Debug;
 
@@ -11,15 +14,12 @@ use tracing_subscriber::{Layer, fmt};
 
 /// Starts the log at `level`.
 pub(crate) fn start(level: LevelFilter) {
-    // Dora adds the time and the node's name to each line.
-    let lines = fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .with_filter(Wanted { level });
+    let under_dora = std::env::var_os("DORA_NODE_CONFIG").is_some();
+    let json = under_dora.then(|| fmt::layer().json().with_filter(Wanted { level }));
+    let text = || fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+    let text = (!under_dora).then(|| text().with_filter(Wanted { level }));
     // Fails only if a log was started before, as in a test of several nodes in one process; that one serves as well.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(json).with(text).try_init();
 }
 
 /// What is worth a line.

@@ -20,15 +20,15 @@ use crate::trace::{Hop, Trace, now_ns};
 
 /// The inputs that a node takes.
 #[derive(Clone, Copy, Debug)]
-pub enum Inputs {
+pub enum Inputs<'a> {
     /// These, each of which must be wired.
-    Exactly(&'static [&'static str]),
+    Exactly(&'a [&'a str]),
     /// These, each of which may be left out.
-    Optionally(&'static [&'static str]),
+    Optionally(&'a [&'a str]),
     /// These must be wired, and any others may be.
-    AtLeast(&'static [&'static str]),
+    AtLeast(&'a [&'a str]),
     /// This one, once or several times: under its name, or its name and a suffix, as in `audio-2`.
-    Several(&'static str),
+    Several(&'a str),
 }
 
 /// What happens to a node.
@@ -99,7 +99,7 @@ pub struct Node<A> {
 
 impl<A: Parser + Clone> Node<A> {
     /// Joins the graph and checks that it is wired as the node expects.
-    pub(crate) fn join(inputs: Inputs, outputs: &[&str]) -> Result<Self> {
+    pub(crate) fn join(inputs: Inputs<'_>, outputs: &[&str]) -> Result<Self> {
         let (dora, events) = DoraNode::init_from_env_force()
             .wrap_err("not started by dora: run a graph with `dora run dataflow.yml`, or see --help")?;
         let config = dora.node_config();
@@ -288,16 +288,22 @@ impl<A: Parser + Clone> Node<A> {
             return Ok(());
         }
         let array = message.encode()?;
-        let mut trace = cause.clone();
+        let metadata = self.arrived(cause).write();
+        self.dora
+            .send_output(DataId::from(output.to_owned()), metadata, DoraArray::from_array(array))
+            .wrap_err_with(|| format!("cannot send on output `{output}`"))
+    }
+
+    /// A message's way, up to and with this node, as if it were sent on now.
+    pub fn arrived(&self, trace: &Trace) -> Trace {
+        let mut trace = trace.clone();
         trace.hops.push(Hop {
             node: self.name.clone(),
             free_ns: self.free_ns,
             begun_ns: self.begun_ns,
             sent_ns: now_ns(),
         });
-        self.dora
-            .send_output(DataId::from(output.to_owned()), trace.write(), DoraArray::from_array(array))
-            .wrap_err_with(|| format!("cannot send on output `{output}`"))
+        trace
     }
 
     /// Messages that dora dropped on their way in are lost even where no later message shows the hole.
@@ -315,7 +321,7 @@ impl<A: Parser + Clone> Node<A> {
 }
 
 /// Checks that the inputs in the graph are those that the node takes.
-fn check_inputs(node: &str, inputs: Inputs, wired: &BTreeMap<String, Input>) -> Result<()> {
+fn check_inputs(node: &str, inputs: Inputs<'_>, wired: &BTreeMap<String, Input>) -> Result<()> {
     let (required, known) = match &inputs {
         Inputs::Exactly(names) => (*names, *names),
         Inputs::Optionally(names) => (&[][..], *names),
@@ -344,7 +350,7 @@ fn check_inputs(node: &str, inputs: Inputs, wired: &BTreeMap<String, Input>) -> 
 mod tests {
     use super::*;
 
-    fn check(inputs: Inputs, wired: &[&str]) -> Result<(), String> {
+    fn check(inputs: Inputs<'_>, wired: &[&str]) -> Result<(), String> {
         let wired = wired.iter().map(|name| ((*name).to_owned(), Input::default())).collect();
         check_inputs("n", inputs, &wired).map_err(|error| error.to_string())
     }

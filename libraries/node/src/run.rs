@@ -13,6 +13,7 @@ use undertone_stage::{Factory, Sessions, Stage};
 use crate::logs;
 use crate::lossless::{Overlay, block_on_congestion};
 use crate::node::{Event, Inputs, Node};
+use crate::trace::Trace;
 
 /// The arguments that every node has beside its own.
 #[derive(Args, Clone, Debug)]
@@ -65,7 +66,7 @@ impl<A: Parser + Clone> Start<A> {
     ///
     /// The process was not started by dora, dora cannot be reached, or the graph wires inputs or outputs that the node
     /// does not have or leaves out one that it needs.
-    pub fn join(self, inputs: Inputs, outputs: &[&str]) -> Result<Node<A>> {
+    pub fn join(self, inputs: Inputs<'_>, outputs: &[&str]) -> Result<Node<A>> {
         let node = Node::join(inputs, outputs);
         drop(self.overlay);
         node
@@ -88,7 +89,8 @@ pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> Exit
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
-            tracing::error!("{report:#}");
+            // On standard error, which dora repeats at the end of a failed run.
+            eprintln!("error: {report:#}");
             ExitCode::FAILURE
         }
     }
@@ -98,7 +100,7 @@ pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> Exit
 ///
 /// Every session has a state of its own, made as its first message arrives and dropped at its last. The input can be
 /// wired several times, to outputs that carry different sessions: `audio`, `audio-2` and so on.
-pub fn run_stage<F>(input: &'static str, output: &'static str) -> ExitCode
+pub fn run_stage<F>(input: &str, output: &str) -> ExitCode
 where
     F: Factory<Arguments: Parser + Clone>,
 {
@@ -119,7 +121,13 @@ where
                         node.send(output, message, &delivery.trace)?;
                     }
                 }
-                Event::Lost { reason, .. } => bail!("{reason}"),
+                Event::Lost { reason, .. } => {
+                    // What is known goes on its way before the node fails.
+                    for message in sessions.cut_off() {
+                        node.send(output, message, &Trace::default())?;
+                    }
+                    bail!("{reason}");
+                }
                 Event::Arguments(changed) => {
                     arguments = changed;
                     for stage in sessions.states_mut() {

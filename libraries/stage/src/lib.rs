@@ -46,6 +46,16 @@ struct State<S> {
     seq: u64,
 }
 
+impl<S> State<S> {
+    /// Makes messages of bodies.
+    fn number<B>(&mut self, session: &SessionId, bodies: impl Iterator<Item = Option<B>>) -> Vec<Message<B>> {
+        let message = |(body, seq)| Message { session: session.clone(), seq, body };
+        let messages: Vec<_> = bodies.zip(self.seq..).map(message).collect();
+        self.seq += messages.len() as u64;
+        messages
+    }
+}
+
 impl<S> Default for Sessions<S> {
     fn default() -> Self {
         Self { states: BTreeMap::new() }
@@ -75,18 +85,25 @@ impl<S: Stage> Sessions<S> {
             Some(body) => state.stage.push(body, &mut bodies)?,
             None => state.stage.finish(&mut bodies)?,
         }
-        let messages = bodies
-            .into_iter()
-            .map(Some)
-            .chain(last.then_some(None))
-            .zip(state.seq..)
-            .map(|(body, seq)| Message { session: session.clone(), seq, body })
-            .collect::<Vec<_>>();
-        state.seq += messages.len() as u64;
+        let messages = state.number(&session, bodies.into_iter().map(Some).chain(last.then_some(None)));
         if last {
             self.states.remove(&session);
         }
         Ok(messages)
+    }
+
+    /// Gives up the sessions in progress, whose input was cut off: what the stages held back, without the messages that
+    /// would end the streams. A stage that cannot finish at this point has nothing to say; that its input was cut off
+    /// is the error.
+    pub fn cut_off(&mut self) -> Vec<Message<S::Output>> {
+        let mut messages = Vec::new();
+        for (session, mut state) in std::mem::take(&mut self.states) {
+            let mut bodies = Vec::new();
+            if state.stage.finish(&mut bodies).is_ok() {
+                messages.extend(state.number(&session, bodies.into_iter().map(Some)));
+            }
+        }
+        messages
     }
 
     /// The stages of the sessions in progress.
@@ -131,4 +148,66 @@ pub trait Factory: Sized {
         arguments: &Self::Arguments,
         stage: &mut Self::Stage,
     ) -> Result<(), <Self::Stage as Stage>::Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use undertone_messages::Watermark;
+
+    use super::*;
+
+    /// Gives each input when the next one comes, and refuses to finish behind 13.
+    #[derive(Default)]
+    struct Delay(Option<Watermark>);
+
+    #[derive(Debug, PartialEq, thiserror::Error)]
+    #[error("thirteen")]
+    struct Thirteen;
+
+    impl Stage for Delay {
+        type Input = Watermark;
+        type Output = Watermark;
+        type Error = Thirteen;
+
+        fn push(&mut self, input: Watermark, output: &mut Vec<Watermark>) -> Result<(), Thirteen> {
+            output.extend(self.0.replace(input));
+            Ok(())
+        }
+
+        fn finish(&mut self, output: &mut Vec<Watermark>) -> Result<(), Thirteen> {
+            output.extend(self.0.take_if(|watermark| watermark.position != 13));
+            if self.0.is_some() { Err(Thirteen) } else { Ok(()) }
+        }
+    }
+
+    fn push(sessions: &mut Sessions<Delay>, session: &str, position: Option<u64>) -> Vec<(u64, Option<u64>)> {
+        let body = position.map(|position| Watermark { position });
+        let message = Message { session: session.into(), seq: 0, body };
+        let sent = sessions.push(message, |_| Ok(Delay::default())).unwrap();
+        sent.into_iter().map(|message| (message.seq, message.body.map(|body| body.position))).collect()
+    }
+
+    #[test]
+    fn sessions_side_by_side_are_numbered_apart() {
+        let mut sessions = Sessions::default();
+        assert_eq!(push(&mut sessions, "a", Some(1)), []);
+        assert_eq!(push(&mut sessions, "b", Some(5)), []);
+        assert_eq!(push(&mut sessions, "a", Some(2)), [(0, Some(1))]);
+        assert_eq!(push(&mut sessions, "a", None), [(1, Some(2)), (2, None)]);
+        assert_eq!(push(&mut sessions, "b", None), [(0, Some(5)), (1, None)]);
+        // The state is gone: the name stands for a new session.
+        assert_eq!(push(&mut sessions, "a", None), [(0, None)]);
+    }
+
+    #[test]
+    fn a_session_that_is_cut_off_has_no_end() {
+        let mut sessions = Sessions::default();
+        push(&mut sessions, "a", Some(1));
+        push(&mut sessions, "a", Some(2));
+        push(&mut sessions, "b", Some(13));
+        let sent = sessions.cut_off();
+        let expected = Message { session: "a".into(), seq: 1, body: Some(Watermark { position: 2 }) };
+        assert_eq!(sent, [expected]);
+        assert!(sessions.cut_off().is_empty());
+    }
 }

@@ -1,0 +1,205 @@
+//! Model folders: finding them, and checking that their files are what they claim to be.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::error::ModelError;
+use crate::search;
+
+const MANIFEST: &str = "manifest.json";
+
+/// What `manifest.json` says of a model: `{"name", "licence", "source", "files": {"model.onnx": "<sha256>", …}}`.
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    name: String,
+    files: BTreeMap<String, String>,
+}
+
+/// A folder that holds a model.
+///
+/// If it has a `manifest.json`, each file is compared with the SHA-256 there as it is first used. A folder without one
+/// is taken as it is.
+#[derive(Debug)]
+pub struct ModelFolder {
+    path: PathBuf,
+    manifest: Option<Manifest>,
+    /// SHA-256 of the files that were used so far, so that each is read for it but once.
+    hashes: Mutex<BTreeMap<String, String>>,
+}
+
+impl ModelFolder {
+    /// Finds a model by path or by name.
+    ///
+    /// A path has a slash in it, or is `.` or `..`. A bare name is looked for as `models/NAME`, then as
+    /// `models/prepared/NAME`, in the working directory and in each of its parents.
+    ///
+    /// # Errors
+    ///
+    /// No such model: the message lists the places and suggests the nearest name. A manifest that cannot be read.
+    pub fn find(name_or_path: &Path) -> Result<Self, ModelError> {
+        let directory = std::env::current_dir().map_err(ModelError::unreadable(Path::new(".")))?;
+        Self::find_from(&directory, name_or_path)
+    }
+
+    /// As [`ModelFolder::find`], with `directory` as the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelFolder::find`].
+    pub fn find_from(directory: &Path, name_or_path: &Path) -> Result<Self, ModelError> {
+        let Some(name) = bare_name(name_or_path) else {
+            return Self::open(directory.join(name_or_path));
+        };
+        match search::candidates(directory, Path::new(name)).find(|path| path.is_dir()) {
+            Some(path) => Self::open(path),
+            None => Err(ModelError::NotFound {
+                name: name.to_owned(),
+                looked: search::looked(directory),
+                suggestion: search::nearest(name, search::model_names(directory).iter().map(String::as_str)),
+            }),
+        }
+    }
+
+    fn open(path: PathBuf) -> Result<Self, ModelError> {
+        if !path.is_dir() {
+            return Err(ModelError::NotAFolder { path });
+        }
+        let manifest_path = path.join(MANIFEST);
+        let manifest = if manifest_path.exists() {
+            let text =
+                std::fs::read_to_string(&manifest_path).map_err(ModelError::unreadable(&manifest_path))?;
+            let manifest: Manifest = serde_json::from_str(&text).map_err(|error| ModelError::Json {
+                path: manifest_path.clone(),
+                problem: format!("not a manifest: {error}"),
+            })?;
+            Some(manifest)
+        } else {
+            None
+        };
+        Ok(Self { path, manifest, hashes: Mutex::default() })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The model's name: the manifest's, or else the folder's.
+    pub fn name(&self) -> String {
+        match &self.manifest {
+            Some(manifest) => manifest.name.clone(),
+            None => self
+                .path
+                .file_name()
+                .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        }
+    }
+
+    /// Whether the folder has a file called `file`; the file is not checked.
+    pub fn has(&self, file: &str) -> bool {
+        self.path.join(file).is_file()
+    }
+
+    /// The path of a file in the folder, once it is known to exist and to be what the manifest says.
+    ///
+    /// # Errors
+    ///
+    /// The file is missing or unreadable; its SHA-256 is not the manifest's, or the manifest does not list it.
+    pub fn file(&self, file: &str) -> Result<PathBuf, ModelError> {
+        self.sha256(file)?;
+        Ok(self.path.join(file))
+    }
+
+    /// What a file is called in messages: the model's name, `@`, and the first 12 hexadecimal digits of the file's
+    /// SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelFolder::file`].
+    pub fn identity(&self, file: &str) -> Result<String, ModelError> {
+        let sha256 = self.sha256(file)?;
+        Ok(format!("{}@{}", self.name(), sha256.get(..12).unwrap_or(&sha256)))
+    }
+
+    /// Reads `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelFolder::file`], and what [`Config`] says of its fields.
+    pub fn config(&self) -> Result<Config, ModelError> {
+        Config::read(self.file("config.json")?)
+    }
+
+    /// The SHA-256 of a file in lower-case hexadecimal, checked against the manifest.
+    fn sha256(&self, file: &str) -> Result<String, ModelError> {
+        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = hashes.get(file) {
+            return Ok(hash.clone());
+        }
+        let path = self.path.join(file);
+        if !path.is_file() {
+            return Err(self.missing(file));
+        }
+        let actual = sha256(&path).map_err(ModelError::unreadable(&path))?;
+        if let Some(manifest) = &self.manifest {
+            let expected = manifest.files.get(file).ok_or_else(|| ModelError::Unlisted {
+                manifest: self.path.join(MANIFEST),
+                file: file.to_owned(),
+            })?;
+            if !expected.eq_ignore_ascii_case(&actual) {
+                return Err(ModelError::Hash { path, expected: expected.clone(), actual });
+            }
+        }
+        hashes.insert(file.to_owned(), actual.clone());
+        Ok(actual)
+    }
+
+    fn missing(&self, file: &str) -> ModelError {
+        let mut present: Vec<String> = std::fs::read_dir(&self.path)
+            .map(|entries| {
+                entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+            })
+            .unwrap_or_default();
+        present.retain(|name| !name.starts_with('.'));
+        present.sort();
+        let present = if present.is_empty() { "nothing".to_owned() } else { present.join(", ") };
+        ModelError::MissingFile { folder: self.path.clone(), file: file.to_owned(), present }
+    }
+}
+
+/// The name, if `path` is one and not a path.
+fn bare_name(path: &Path) -> Option<&str> {
+    let text = path.to_str()?;
+    let mut components = path.components();
+    match (components.next(), components.next()) {
+        (Some(Component::Normal(_)), None) if !text.ends_with(std::path::is_separator) => Some(text),
+        _ => None,
+    }
+}
+
+/// The SHA-256 of a file in lower-case hexadecimal, in little memory whatever its size.
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            length => hasher.update(buffer.get(..length).unwrap_or_default()),
+        }
+    }
+    let mut text = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
