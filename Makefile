@@ -2,14 +2,19 @@
 # What is downloaded or built is kept in the cache folder and shared between clones; see ./setup.
 
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
 DORA := .venv/bin/dora
 GRAPHS := dataflow.yml $(wildcard dataflows/*.yml)
 CARGO_FLAGS := --release --workspace --locked
 
 .PHONY: run test lint bench models build setup
 
+# Only what the sink prints, without dora's prefix, and what goes wrong.
+PLAIN := sed -uE 's/^[0-9:]{8} STDOUT sink: ?//; t; /^([0-9:]{8} )?[^ ]*:? ?(DEBUG|INFO) /d; /run_inner.*INFO|INFO.*run_inner/d'
+
 run: build ## Runs the recorded session through the default graph.
-	@source .venv/bin/activate && dora run dataflow.yml --log-format compact
+	@source .venv/bin/activate; \
+	dora run dataflow.yml --log-format compact --log-level warn --log-filter sink=stdout 2>&1 | $(PLAIN)
 
 test: build ## Proves that it works: unit, property, end-to-end and Python tests.
 	.venv/bin/python -m unittest discover --start-directory models/tests
@@ -18,10 +23,10 @@ test: build ## Proves that it works: unit, property, end-to-end and Python tests
 lint: setup ## Formatting, clippy, and every graph validated with its types and drawn.
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	set -e; for graph in $(GRAPHS); do $(DORA) validate --strict-types $$graph; $(DORA) graph --mermaid $$graph > /dev/null; done
+	for graph in $(GRAPHS); do $(DORA) validate --strict-types $$graph; $(DORA) graph --mermaid $$graph > /dev/null; done
 
 bench: build ## Measures every stage on this machine.
-	cargo bench $(CARGO_FLAGS)
+	cargo bench --workspace --locked --bench '*'
 
 models: setup ## Lists the models and checks their hashes.
 	.venv/bin/python models/models list

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum ModelError {
     /// No folder has the name.
     #[error(
-        "no model named `{name}`: looked for models/{name} and models/prepared/{name} in {}{}. Run `make models` to prepare the models, or give the path of a model folder (with a slash, such as ./{name})",
+        "no model named `{name}`: looked for models/{name} and models/prepared/{name} in {}{} Run `make models` to prepare the models, or give the path of a model folder (with a slash, such as ./{name})",
         list(looked),
         suggest(suggestion)
     )]
@@ -107,7 +107,7 @@ pub enum ModelError {
         error: String,
     },
     /// An input or output is not there.
-    #[error("{} has no {kind} named `{name}` (it has: {present}){}. Export the model with this name", path.display(), suggest(suggestion))]
+    #[error("{} has no {kind} named `{name}` (it has: {present}){} Export the model with this name", path.display(), suggest(suggestion))]
     MissingPort {
         /// The model.
         path: PathBuf,
@@ -203,7 +203,7 @@ fn list(paths: &[PathBuf]) -> String {
     text
 }
 
-/// The question that goes with a suggestion.
+/// The end of a sentence, which asks whether the suggestion was meant.
 fn suggest(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    suggestion.as_ref().map_or_else(|| ".".to_owned(), |name| format!("; did you mean `{name}`?"))
 }

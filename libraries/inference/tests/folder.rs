@@ -70,10 +70,9 @@ fn an_unknown_name_lists_the_places_and_suggests_the_nearest() {
     write(root.path(), "models/prepared/silero-vad/model.onnx", "abc");
     write(root.path(), "models/train/acoustic.py", "no model");
     let error = find(root.path(), "acoustic-cn").unwrap_err().to_string();
-    assert!(error.contains("did you mean `acoustic-cnn`?"), "{error}");
+    assert!(error.contains("did you mean `acoustic-cnn`? Run `make models`"), "{error}");
     assert!(error.contains("models/prepared/acoustic-cn"), "{error}");
     assert!(error.contains(root.path().to_str().unwrap()), "{error}");
-    assert!(error.contains("make models"), "{error}");
     let error = find(root.path(), "silerovad").unwrap_err().to_string();
     assert!(error.contains("did you mean `silero-vad`?"), "{error}");
     let error = find(root.path(), "whisper-tiny").unwrap_err().to_string();

@@ -22,6 +22,16 @@ pub(crate) fn start(level: LevelFilter) {
     let _ = tracing_subscriber::registry().with(json).with(text).try_init();
 }
 
+/// Warnings of dora 1.1.0 and zenoh 1.10 that come with every run and mean nothing to its user.
+const CHATTER: [&str; 3] = [
+    // Dora's node library resolves dora's own types alone. `dora validate` checks ours, and so does decoding.
+    "unknown input type URN",
+    // The first three messages of every output are traced.
+    "dora-rs/dora#2742 diagnostic",
+    // Nodes of one graph start at different times, because models take time to load.
+    "Scouting delay elapsed",
+];
+
 /// What is worth a line.
 struct Wanted {
     level: LevelFilter,
@@ -35,11 +45,9 @@ impl<S: Subscriber> Filter<S> for Wanted {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        // Dora's node library knows dora's own types alone and says so at each start for each input of ours, which
-        // `dora validate` checks and our own decoding checks again.
         let mut message = Message(String::new());
         event.record(&mut message);
-        !message.0.starts_with("unknown input type URN")
+        !CHATTER.iter().any(|chatter| message.0.contains(chatter))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

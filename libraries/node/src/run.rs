@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, FromArgMatches, Parser};
 use eyre::{Context, Result, bail};
 use tracing::level_filters::LevelFilter;
 use undertone_messages::{Message, SessionId};

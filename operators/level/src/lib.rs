@@ -15,7 +15,12 @@ pub use level::{Level, LevelError, Settings};
 const INPUT: &str = "audio";
 const OUTPUT: &str = "audio";
 
-register_operator!(Operator);
+/// The functions by which dora loads the operator.
+mod registration {
+    use super::{Operator, register_operator};
+
+    register_operator!(Operator);
+}
 
 /// The stage as dora loads it.
 #[derive(Default)]

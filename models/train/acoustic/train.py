@@ -1,0 +1,302 @@
+"""Trains the acoustic model of models/acoustic-cnn on RAVDESS and exports it: see README.md beside this file."""
+
+import argparse
+import copy
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy
+import onnxruntime
+import scipy.signal
+import soundfile
+import torch
+from torch import nn
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+RATE = 16_000
+SEED = 1
+FOLDS = 5
+COPIES = 8  # Of each clip: one as it is, the others augmented.
+EPOCHS = 80
+BATCH = 64
+WINDOW = 300  # Frames: 3 s, the longest crop.
+SHORTEST_CROP = 100
+MINIMUM = 50
+STEP = 50  # Frames between two estimates while somebody speaks.
+
+LABELS = ["negative", "neutral", "positive"]
+# RAVDESS's third field: neutral, calm, happy, sad, angry, fearful, disgust, surprised.
+LABEL_OF_EMOTION = {1: 1, 2: 1, 3: 2, 4: 0, 5: 0, 6: 0, 7: 0, 8: 2}
+FEATURES = {"kind": "mfcc", "preset": "kaldi", "coefficients": 40, "frame_ms": 25, "hop_ms": 10, "sample_rate": RATE}
+
+
+# Data
+
+
+def clips(folder):
+    """Paths, labels and actors of the speech clips of RAVDESS: 03-01-EMOTION-INTENSITY-SENTENCE-REPETITION-ACTOR."""
+    paths = sorted(p for p in folder.rglob("03-01-*-*-*-*-*") if p.suffix in (".flac", ".wav"))
+    if not paths:
+        sys.exit(
+            f"{folder}: no RAVDESS speech clips (03-01-*.wav or .flac) in this folder. "
+            "Download Audio_Speech_Actors_01-24 of https://doi.org/10.5281/zenodo.1188976, unpack it, and give its folder."
+        )
+    fields = [[int(field) for field in path.stem.split("-")] for path in paths]
+    kept = [(path, LABEL_OF_EMOTION[f[2]], f[6]) for path, f in zip(paths, fields) if f[6] <= 20]
+    return [numpy.array(column) if i else column for i, column in enumerate(map(list, zip(*kept)))]
+
+
+def read(path):
+    samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    divisor = numpy.gcd(rate, RATE)
+    return scipy.signal.resample_poly(samples.mean(axis=1), RATE // divisor, rate // divisor)
+
+
+def spoken(samples):
+    """First and last sample of what is at most 40 dB below the loudest 20 ms."""
+    frames = samples[: samples.size // 320 * 320].reshape(-1, 320)
+    power = (frames**2).mean(axis=1)
+    loud = numpy.flatnonzero(power > power.max() * 1e-4)
+    return loud[0] * 320, (loud[-1] + 1) * 320
+
+
+def with_margins(samples, before, after):
+    """What is spoken with some of the silence around it, as an endpointer cuts it; margins in seconds."""
+    start, end = spoken(samples)
+    return samples[max(0, start - int(before * RATE)) : end + int(after * RATE)]
+
+
+def augmented(samples, noise, rng):
+    """Another endpoint, speed 0.9 to 1.1, office noise at 5 to 30 dB, gain -18 to 6 dB."""
+    samples = with_margins(samples, rng.uniform(0.1, 0.4), rng.uniform(0.0, 0.5))
+    samples = scipy.signal.resample_poly(samples, 100, rng.integers(90, 111))
+    if rng.random() < 0.8:
+        start = rng.integers(noise.size - samples.size)
+        piece = noise[start : start + samples.size]
+        ratio = (samples**2).mean() / (piece**2).mean() / 10 ** (rng.uniform(5, 30) / 10)
+        samples = samples + piece * numpy.sqrt(ratio)
+    return numpy.clip(samples * 10 ** (rng.uniform(-18, 6) / 20), -1, 1)
+
+
+def features(paths, noise_path, program):
+    """[clip][copy] of float32 [frames, 40], by the pipeline's own code."""
+    noise = read(noise_path)
+    with tempfile.TemporaryDirectory() as folder:
+        wav, npy = Path(folder, "wav"), Path(folder, "npy")
+        wav.mkdir()
+        for index, path in enumerate(paths):
+            samples = read(path)
+            for number in range(COPIES):
+                rng = numpy.random.default_rng([SEED, index, number])
+                made = augmented(samples, noise, rng) if number else with_margins(samples, 0.3, 0.3)
+                soundfile.write(wav / f"{index:05}-{number}.wav", made.astype("float32"), RATE, subtype="FLOAT")
+        subprocess.run([*program, wav, npy, "--preset", FEATURES["preset"]], cwd=REPOSITORY, check=True)
+        return [[numpy.load(npy / f"{i:05}-{n}.npy") for n in range(COPIES)] for i in range(len(paths))]
+
+
+# Model
+
+
+class AcousticCnn(nn.Module):
+    """float32 [batch, frames, 40] to logits [batch, 3]; the normalisation of the features is part of it."""
+
+    def __init__(self, mean, deviation):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        self.layers = nn.Sequential(
+            nn.Conv1d(40, 64, 5, padding=2),
+            nn.BatchNorm1d(64),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Dropout(0.2),
+            nn.Conv1d(64, 128, 5, padding=2),
+            nn.BatchNorm1d(128),
+            nn.ReLU(),
+        )
+        self.dense = nn.Sequential(nn.Dropout(0.4), nn.Linear(128, len(LABELS)))
+
+    def forward(self, features):
+        normalised = (features - self.mean) / self.deviation
+        return self.dense(self.layers(normalised.transpose(1, 2)).mean(dim=2))
+
+
+def batches(clip_features, indices, rng):
+    """Batches of clips of similar length, each clip a random copy, cut to a common random length up to the whole."""
+    chosen = [(i, clip_features[i][rng.integers(COPIES)]) for i in indices]
+    chosen.sort(key=lambda item: len(item[1]) + rng.uniform(0, 40))
+    groups = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
+    for number in rng.permutation(len(groups)):
+        group = groups[number]
+        length = min(rng.integers(SHORTEST_CROP, WINDOW + 1), min(len(rows) for _, rows in group))
+        starts = [rng.integers(len(rows) - length + 1) for _, rows in group]
+        crops = numpy.stack([rows[start : start + length] for start, (_, rows) in zip(starts, group)])
+        yield torch.from_numpy(crops), [i for i, _ in group]
+
+
+def train(clip_features, labels, indices, epochs, seed):
+    """Yields the model after each epoch: the running average of the weights."""
+    torch.manual_seed(seed)
+    rng = numpy.random.default_rng(seed)
+    rows = torch.from_numpy(numpy.concatenate([copy_ for i in indices for copy_ in clip_features[i]]))
+    model = AcousticCnn(rows.mean(dim=0), rows.std(dim=0))
+    average = copy.deepcopy(model).eval()
+    counts = numpy.bincount(labels[indices], minlength=len(LABELS))
+    weights = torch.tensor(counts.sum() / len(LABELS) / counts, dtype=torch.float32)
+    loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=0.05)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
+    targets = torch.from_numpy(labels)
+    for _ in range(epochs):
+        model.train()
+        for crops, members in batches(clip_features, indices, rng):
+            optimiser.zero_grad()
+            loss(model(crops), targets[members]).backward()
+            optimiser.step()
+            for kept, new in zip(average.state_dict().values(), model.state_dict().values()):
+                kept.copy_(torch.lerp(kept, new, 0.02) if kept.is_floating_point() else new)
+        yield average
+
+
+# Evaluation
+
+
+def windows(rows):
+    """What the acoustic node hears of a segment: the last 3 s every 500 ms."""
+    ends = range(MINIMUM, len(rows) + 1, STEP)
+    return [rows[max(0, end - WINDOW) : end] for end in ends]
+
+
+@torch.no_grad()
+def logits(model, pieces):
+    return torch.cat([model(torch.from_numpy(piece)[None]) for piece in pieces])
+
+
+def recall(scores, labels):
+    """Unweighted average recall."""
+    predicted = scores.argmax(dim=1)
+    return float(numpy.mean([(predicted[labels == k] == k).float().mean().item() for k in range(len(LABELS))]))
+
+
+def expected_calibration_error(scores, labels, temperature, bins=15):
+    probability, predicted = (scores / temperature).softmax(dim=1).max(dim=1)
+    right = (predicted == labels).float()
+    place = (probability * bins).long().clamp(max=bins - 1)
+    inside = [place == b for b in range(bins) if (place == b).any()]
+    return float(sum(m.float().mean() * (right[m].mean() - probability[m].mean()).abs() for m in inside))
+
+
+def fit_temperature(scores, labels):
+    """The temperature of least negative log-likelihood (Guo et al. 2017), on a grid in steps of 1 %."""
+    grid = numpy.exp(numpy.arange(-160, 161) / 100)
+    return float(min(grid, key=lambda t: nn.functional.cross_entropy(scores / t, labels)))
+
+
+def report(name, scores, labels, temperature):
+    predicted = scores.argmax(dim=1)
+    print(f"{name}: {len(labels)}, UAR {recall(scores, labels):.3f}, accuracy {(predicted == labels).float().mean():.3f}")
+    before, after = (expected_calibration_error(scores, labels, t) for t in (1.0, temperature))
+    nll = [float(nn.functional.cross_entropy(scores / t, labels)) for t in (1.0, temperature)]
+    print(f"  ECE {before:.3f} before and {after:.3f} after the temperature; NLL {nll[0]:.3f} and {nll[1]:.3f}")
+    for k, label in enumerate(LABELS):
+        row = [int(((labels == k) & (predicted == j)).sum()) for j in range(len(LABELS))]
+        print(f"  {label:>8} heard as {', '.join(f'{n} {l}' for n, l in zip(row, LABELS))}")
+
+
+def cross_validate(clip_features, labels, actors):
+    """The number of epochs that the held-out speakers prefer, and the temperature fitted on them."""
+    fold_of = (actors - 1) % FOLDS  # Two women and two men in each.
+    held_out = [numpy.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
+    snapshots, recalls = [], []
+    for fold, held in enumerate(held_out):
+        rest, truth = numpy.flatnonzero(fold_of != fold), torch.from_numpy(labels[held])
+        models, fold_recalls = [], []
+        for model in train(clip_features, labels, rest, EPOCHS, SEED + fold):
+            models.append(copy.deepcopy(model))
+            fold_recalls.append(recall(logits(model, [clip_features[i][0] for i in held]), truth))
+        snapshots.append(models)
+        recalls.append(fold_recalls)
+        print(f"fold {fold + 1}: UAR by epoch {' '.join(f'{r:.3f}' for r in fold_recalls)}", flush=True)
+    # One epoch's recall is noisy: the mean over the folds is smoothed over 5 epochs.
+    smooth = numpy.convolve(numpy.mean(recalls, axis=0), numpy.ones(5) / 5, mode="valid")
+    epochs = int(smooth.argmax()) + 3
+    print(f"epochs: {epochs}; UAR by fold {' '.join(f'{r[epochs - 1]:.3f}' for r in recalls)}")
+
+    def gathered(pieces_of):
+        scores, truth = [], []
+        for models, held in zip(snapshots, held_out):
+            for i in held:
+                pieces = pieces_of(clip_features[i][0])
+                scores.append(logits(models[epochs - 1], pieces) if pieces else torch.empty(0, len(LABELS)))
+                truth += [labels[i]] * len(pieces)
+        return torch.cat(scores), torch.tensor(truth)
+
+    by_window = gathered(windows)
+    temperature = round(fit_temperature(*by_window), 3)
+    print(f"temperature: {temperature}")
+    report("windows as served", *by_window, temperature)
+    report("windows of 0.5 s", *gathered(lambda rows: windows(rows)[:1]), temperature)
+    report("windows of 1 s", *gathered(lambda rows: windows(rows)[1:2]), temperature)
+    report("whole clips", *gathered(lambda rows: [rows]), temperature)
+    return epochs, temperature
+
+
+# Export
+
+
+def export(model, temperature, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.onnx"
+    names = dict(input_names=["features"], output_names=["logits"])
+    axes = {"features": {0: "batch", 1: "frames"}, "logits": {0: "batch"}}
+    torch.onnx.export(model, torch.zeros(1, WINDOW, 40), path, opset_version=15, dynamic_axes=axes, **names)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for batch, frames in [(1, MINIMUM), (3, 137), (2, WINDOW), (1, 1234)]:
+        given = model.mean + model.deviation * torch.randn(batch, frames, 40)
+        with torch.no_grad():
+            expected = model(given).numpy()
+        difference = abs(session.run(None, {"features": given.numpy()})[0] - expected).max()
+        assert difference < 1e-4, f"ONNX Runtime and torch differ by {difference} on {batch} × {frames} frames"
+    config = {
+        "id2label": {str(i): label for i, label in enumerate(LABELS)},
+        "feature": FEATURES,
+        "window_frames": WINDOW,
+        "minimum_frames": MINIMUM,
+        "temperature": temperature,
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    hashes = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in ("config.json", "model.onnx")}
+    manifest = {
+        "name": "acoustic-cnn",
+        "licence": "CC BY-NC-SA 4.0",
+        "source": "models/train/acoustic/train.py on RAVDESS (https://doi.org/10.5281/zenodo.1188976), actors 1 to 20",
+        "files": hashes,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of RAVDESS's speech clips, WAV or FLAC")
+    parser.add_argument("--noise", type=Path, required=True, help="a recording of background noise, longer than any clip")
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "models/acoustic-cnn", help="folder of the model")
+    parser.add_argument("--features", nargs="+", help="how to run the features example if not through cargo")
+    arguments = parser.parse_args()
+    program = arguments.features or "cargo run --release --quiet -p undertone-mfcc --example features --".split()
+    torch.set_num_threads(1)  # The same sums in the same order on every machine.
+    torch.use_deterministic_algorithms(True)
+
+    paths, labels, actors = clips(arguments.data)
+    clip_features = features(paths, arguments.noise, program)
+    seconds = [len(copies[0]) / 100 for copies in clip_features]
+    print(f"{len(paths)} clips of {min(seconds):.1f} to {max(seconds):.1f} s", flush=True)
+    epochs, temperature = cross_validate(clip_features, labels, actors)
+    *_, model = train(clip_features, labels, numpy.arange(len(paths)), epochs, SEED)
+    export(model, temperature, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+//! The stage: features in, emotion out.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use undertone_inference::ModelError;
+use undertone_messages::{Emotion, Features, Phase, SAMPLE_RATE, Scope, SessionId, seconds};
+use undertone_stage::{Factory, Stage};
+
+use crate::arguments::Arguments;
+use crate::model::{AcousticModel, Frames};
+use crate::segment::Segment;
+
+/// What can be wrong with the model or the features.
+#[derive(Debug, thiserror::Error)]
+pub enum AcousticError {
+    /// The model is missing or damaged, or fails.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Features of another kind than the model was trained on.
+    #[error(
+        "segment {segment}: features of {width} values every {hop} samples arrived, but the model {model} takes {expected_width} values every {expected_hop} samples: give the mfcc node the `feature` settings of the model's config.json (--coefficients, --deltas, --hop-ms), or choose another --model"
+    )]
+    Features {
+        /// The segment.
+        segment: u64,
+        /// Values in a frame, as they arrived.
+        width: u32,
+        /// Samples from frame to frame, as they arrived.
+        hop: u32,
+        /// The model.
+        model: String,
+        /// Values in a frame, as the model takes them.
+        expected_width: usize,
+        /// Samples from frame to frame, as the model takes them.
+        expected_hop: u64,
+    },
+    /// A message that does not follow the one before.
+    #[error(
+        "segment {segment}: `{phase}` arrived while {state}: two outputs may be wired to this input, or the sender breaks the order open, more, final"
+    )]
+    Order {
+        /// The segment of the message.
+        segment: u64,
+        /// The phase of the message.
+        phase: Phase,
+        /// Which segment is open.
+        state: String,
+    },
+    /// The session ended before the segment.
+    #[error(
+        "the session ended inside segment {segment}, which has neither been final nor cancelled: the sender ended too early"
+    )]
+    Unfinished {
+        /// The segment that is open.
+        segment: u64,
+    },
+    /// A change that cannot be made at run time.
+    #[error(
+        "--{name} cannot be changed while the graph runs, only --every-ms can: stop the graph, write it under `args:` and start again"
+    )]
+    Fixed {
+        /// The argument.
+        name: &'static str,
+    },
+}
+
+/// The acoustic estimates of one session.
+pub struct Acoustic {
+    model: Arc<Mutex<AcousticModel>>,
+    frames: Frames,
+    /// Samples from one estimate to the next.
+    interval: u64,
+    open: Option<Segment>,
+}
+
+impl Acoustic {
+    fn check(&self, input: &Features) -> Result<(), AcousticError> {
+        let Frames { width, hop, .. } = self.frames;
+        if input.width as usize == width && u64::from(input.hop) == hop {
+            return Ok(());
+        }
+        Err(AcousticError::Features {
+            segment: input.segment,
+            width: input.width,
+            hop: input.hop,
+            model: lock(&self.model).identity().to_owned(),
+            expected_width: width,
+            expected_hop: hop,
+        })
+    }
+
+    /// The segment that the message belongs to; `Open` begins it.
+    fn segment(&mut self, input: &Features) -> Result<Segment, AcousticError> {
+        match (self.open.take(), input.phase) {
+            (None, Phase::Open) => Ok(Segment::new(input.segment, input.start, self.interval, self.frames)),
+            (Some(open), phase) if open.number == input.segment && phase != Phase::Open => Ok(open),
+            (open, phase) => Err(AcousticError::Order {
+                segment: input.segment,
+                phase,
+                state: open.map_or_else(
+                    || "no segment is open".to_owned(),
+                    |open| format!("segment {} is open", open.number),
+                ),
+            }),
+        }
+    }
+}
+
+impl Stage for Acoustic {
+    type Input = Features;
+    type Output = Emotion;
+    type Error = AcousticError;
+
+    fn push(&mut self, input: Features, output: &mut Vec<Emotion>) -> Result<(), AcousticError> {
+        if input.phase == Phase::Silence {
+            return Ok(());
+        }
+        self.check(&input)?;
+        let mut segment = self.segment(&input)?;
+        if input.phase == Phase::Cancelled {
+            return Ok(());
+        }
+        segment.extend(&input.values);
+        let mut model = lock(&self.model);
+        estimate_windows(&mut model, &mut segment, output)?;
+        if input.phase == Phase::Final {
+            output.push(estimate_segment(&mut model, &segment, input.end)?);
+        } else {
+            drop(model);
+            self.open = Some(segment);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _output: &mut Vec<Emotion>) -> Result<(), AcousticError> {
+        match self.open.take() {
+            None => Ok(()),
+            Some(segment) => Err(AcousticError::Unfinished { segment: segment.number }),
+        }
+    }
+}
+
+/// Judges the windows that have become complete.
+fn estimate_windows(
+    model: &mut AcousticModel,
+    segment: &mut Segment,
+    output: &mut Vec<Emotion>,
+) -> Result<(), AcousticError> {
+    let number = segment.number;
+    while let Some(window) = segment.next_window() {
+        let probabilities = model.probabilities(window.values)?;
+        let mut emotion = emotion(model, number, Scope::Window, window.samples.start, window.samples.end);
+        emotion.labels = model.labels()?.to_vec();
+        emotion.probabilities = probabilities;
+        output.push(emotion);
+    }
+    Ok(())
+}
+
+/// Judges a segment that ends at sample index `end`.
+fn estimate_segment(
+    model: &mut AcousticModel,
+    segment: &Segment,
+    end: u64,
+) -> Result<Emotion, AcousticError> {
+    let values = segment.until(end);
+    let Frames { width, minimum, .. } = model.frames();
+    let count = values.len() / width;
+    let mut emotion = emotion(model, segment.number, Scope::Segment, segment.start, end);
+    if count < minimum {
+        let duration = seconds(end.saturating_sub(segment.start));
+        emotion.reason =
+            format!("{duration:.2} s is too short: it has {count} frames, and the model needs {minimum}");
+    } else {
+        emotion.probabilities = model.probabilities(values)?;
+        emotion.labels = model.labels()?.to_vec();
+    }
+    Ok(emotion)
+}
+
+/// A message without an estimate yet.
+fn emotion(model: &AcousticModel, segment: u64, scope: Scope, start: u64, end: u64) -> Emotion {
+    Emotion {
+        segment,
+        start,
+        end,
+        modality: "voice".to_owned(),
+        scope,
+        labels: Vec::new(),
+        probabilities: Vec::new(),
+        model: model.identity().to_owned(),
+        reason: String::new(),
+    }
+}
+
+/// Nothing that panics holds the lock, so a poisoned one is as good as any.
+fn lock(model: &Mutex<AcousticModel>) -> MutexGuard<'_, AcousticModel> {
+    model.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The model, which all sessions share.
+pub struct AcousticFactory {
+    model: Arc<Mutex<AcousticModel>>,
+    /// What the model was loaded with.
+    arguments: Arguments,
+}
+
+impl Factory for AcousticFactory {
+    type Arguments = Arguments;
+    type Stage = Acoustic;
+
+    fn load(arguments: &Arguments) -> Result<Self, AcousticError> {
+        let model = Arc::new(Mutex::new(AcousticModel::load(arguments)?));
+        Ok(Self { model, arguments: arguments.clone() })
+    }
+
+    fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Acoustic, AcousticError> {
+        let frames = lock(&self.model).frames();
+        Ok(Acoustic { model: Arc::clone(&self.model), frames, interval: interval(arguments), open: None })
+    }
+
+    fn adjust(&mut self, arguments: &Arguments, stage: &mut Acoustic) -> Result<(), AcousticError> {
+        let fixed = [
+            ("model", arguments.model == self.arguments.model),
+            ("threads", arguments.threads == self.arguments.threads),
+            ("onnxruntime", arguments.onnxruntime == self.arguments.onnxruntime),
+        ];
+        if let Some((name, _)) = fixed.into_iter().find(|(_, same)| !same) {
+            return Err(AcousticError::Fixed { name });
+        }
+        stage.interval = interval(arguments);
+        Ok(())
+    }
+}
+
+/// Samples from one estimate to the next.
+fn interval(arguments: &Arguments) -> u64 {
+    u64::from(arguments.every_ms.get()) * u64::from(SAMPLE_RATE / 1000)
+}

@@ -1,0 +1,188 @@
+//! The node's arguments, as they are written in the graph.
+
+use std::str::FromStr;
+
+use clap::{Parser, ValueEnum};
+
+/// Joins what was said with how it was said: one sentiment for each segment of speech.
+///
+/// Inputs: `speech` (from vad), `transcript` (from asr, may be left out), and any number of estimates: `acoustic`,
+/// `text` and others under names of your choice. Outputs: `provisional`, `sentiment`, `watermark`.
+#[derive(Clone, Debug, PartialEq, Parser)]
+#[command(name = "fusion", version)]
+pub struct Arguments {
+    /// Weight of the input `text` beside the input `acoustic`, which has the rest.
+    #[arg(long, value_name = "0..1", default_value_t = 0.65, value_parser = fraction, allow_negative_numbers = true)]
+    pub text_weight: f64,
+
+    /// Share of a further input, as `face=0.2`; `text` and `acoustic` divide what is left. Repeat it for each further
+    /// input. The last one for an input counts.
+    #[arg(long = "weight", value_name = "INPUT=SHARE")]
+    pub shares: Vec<Share>,
+
+    /// What the weights depend on.
+    #[arg(long, value_enum, default_value_t)]
+    pub weighting: Weighting,
+
+    /// How an input's estimates over a segment become one. An input without estimates of windows in a segment counts
+    /// with its estimate of the segment.
+    #[arg(long, value_enum, default_value_t)]
+    pub pooling: Pooling,
+
+    /// What to do if an input lacks labels that another has.
+    #[arg(long, value_enum, default_value_t)]
+    pub missing_labels: MissingLabels,
+
+    /// Another name for a label, as `text:LABEL_0=negative`. Labels that get one name are added up, so
+    /// `acoustic:sad=negative` and `acoustic:angry=negative` go together. Repeat it for each label.
+    #[arg(long = "map", value_name = "INPUT:LABEL=LABEL")]
+    pub mappings: Vec<Mapping>,
+
+    /// The input that provisional results are from [default: acoustic, if it is wired].
+    #[arg(long, value_name = "INPUT")]
+    pub provisional_from: Option<String>,
+
+    /// Mark results whose highest probability is below this as abstained. 0 marks those without an estimate alone.
+    #[arg(long, value_name = "0..1", default_value_t = 0.0, value_parser = fraction, allow_negative_numbers = true)]
+    pub abstain_below: f64,
+}
+
+/// What the weights depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Weighting {
+    /// The arguments alone.
+    #[default]
+    Fixed,
+    /// The arguments, and how sure each input is: 1 less its normalised entropy.
+    Entropy,
+}
+
+/// How an input's estimates over a segment become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Pooling {
+    /// The estimate of the whole segment.
+    #[default]
+    Segment,
+    /// The mean of the estimates of its windows.
+    Mean,
+    /// Each label's highest probability in any window, scaled so that they sum to 1.
+    Max,
+}
+
+/// What to do if an input lacks labels that another has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MissingLabels {
+    /// Stop with an error that names the models and their labels.
+    #[default]
+    Refuse,
+    /// Take the missing labels' probability from the inputs that have all labels.
+    Infer,
+}
+
+/// The share of a further input, as `face=0.2`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// The input.
+    pub input: String,
+    /// Its share, 0 to 1.
+    pub share: f64,
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (input, share) = text.split_once('=').ok_or("write INPUT=SHARE, as `face=0.2`")?;
+        if input.is_empty() {
+            return Err("the name of the input is missing: write INPUT=SHARE, as `face=0.2`".to_owned());
+        }
+        Ok(Self { input: input.to_owned(), share: fraction(share)? })
+    }
+}
+
+/// Another name for a label, as `text:LABEL_0=negative`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The input whose label it is.
+    pub input: String,
+    /// The label, in lower case.
+    pub from: String,
+    /// The new name, in lower case.
+    pub to: String,
+}
+
+impl FromStr for Mapping {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':').and_then(|(input, labels)| Some((input, labels.split_once('=')?)));
+        match parts {
+            Some((input, (from, to))) if !input.is_empty() && !from.is_empty() && !to.is_empty() => {
+                Ok(Self { input: input.to_owned(), from: from.to_lowercase(), to: to.to_lowercase() })
+            }
+            _ => Err("write INPUT:LABEL=LABEL, as `text:LABEL_0=negative`".to_owned()),
+        }
+    }
+}
+
+/// A number from 0 to 1.
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err(format!("`{text}` is not a number from 0 to 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Arguments, String> {
+        let words = ["fusion"].iter().chain(words);
+        Arguments::try_parse_from(words).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_manual() {
+        let arguments = parse(&[]).unwrap();
+        assert_eq!(arguments.text_weight, 0.65);
+        assert_eq!(arguments.weighting, Weighting::Fixed);
+        assert_eq!(arguments.pooling, Pooling::Segment);
+        assert_eq!(arguments.missing_labels, MissingLabels::Refuse);
+        assert_eq!(arguments.abstain_below, 0.0);
+    }
+
+    #[test]
+    fn shares_and_mappings_can_be_repeated() {
+        // As the node parses them: a later argument replaces an earlier one, except where both count.
+        let command = <Arguments as clap::CommandFactory>::command().args_override_self(true);
+        let words = ["fusion", "--weight=face=0.2", "--weight", "pose=0.1", "--map", "text:LABEL_0=Negative"];
+        let matches =
+            command.try_get_matches_from(words.iter().chain(&["--map=text:LABEL_1=positive"])).unwrap();
+        let arguments = <Arguments as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
+        let shares: Vec<_> =
+            arguments.shares.iter().map(|share| (share.input.as_str(), share.share)).collect();
+        assert_eq!(shares, [("face", 0.2), ("pose", 0.1)]);
+        let mapping =
+            |from: &str, to: &str| Mapping { input: "text".into(), from: from.into(), to: to.into() };
+        assert_eq!(arguments.mappings, [mapping("label_0", "negative"), mapping("label_1", "positive")]);
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_with_its_argument() {
+        for (words, expected) in [
+            (&["--text-weight", "1.5"][..], "'--text-weight <0..1>': `1.5` is not a number from 0 to 1"),
+            (&["--text-weight", "NaN"], "`NaN` is not a number from 0 to 1"),
+            (&["--abstain-below", "-0.1"], "`-0.1` is not a number from 0 to 1"),
+            (&["--weight", "face"], "write INPUT=SHARE"),
+            (&["--weight", "=0.2"], "the name of the input is missing"),
+            (&["--map", "text=negative"], "write INPUT:LABEL=LABEL"),
+            (&["--map", "text:=negative"], "write INPUT:LABEL=LABEL"),
+            (&["--weighting", "entropie"], "entropy"),
+            (&["--text-wieght", "0.5"], "a similar argument exists: '--text-weight'"),
+        ] {
+            let error = parse(words).unwrap_err();
+            assert!(error.contains(expected), "{words:?}: {error}");
+        }
+    }
+}

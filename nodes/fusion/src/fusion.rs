@@ -1,0 +1,353 @@
+//! One session's pass through fusion.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use undertone_messages::{
+    Emotion, Sentiment, SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark,
+};
+
+use crate::branch::{Branch, Standing};
+use crate::config::Config;
+use crate::error::FusionError;
+use crate::ledger::{Entry, Ledger, News, Segment};
+use crate::opinion::{Evidence, Reader};
+use crate::pool::{Pooled, pool};
+use crate::{ACOUSTIC, SPEECH, TEXT_MODALITY, TRANSCRIPT, VOICE_MODALITY};
+
+/// What fusion sends, each on the output of its name. `None` ends the output's stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// A result from one input alone, while others are waited for.
+    Provisional(Option<Sentiment>),
+    /// The result for a segment.
+    Sentiment(Option<Sentiment>),
+    /// How far the session is done.
+    Watermark(Option<Watermark>),
+}
+
+/// An input with estimates.
+#[derive(Clone, Debug)]
+struct Estimates {
+    branch: Branch<Emotion>,
+    /// What the input looks at, and the model, as its messages say.
+    known: Option<(String, String)>,
+}
+
+/// One session's pass through fusion.
+///
+/// Messages of one input come in their order; inputs may come in any order relative to each other, and what goes out
+/// on each output is the same. After an error the session cannot go on.
+#[derive(Clone, Debug)]
+pub struct Fusion {
+    config: Config,
+    ledger: Ledger,
+    /// Segments that have ended and may get a provisional result.
+    provisional: VecDeque<Segment>,
+    estimates: BTreeMap<String, Estimates>,
+    transcript: Option<Branch<Transcript>>,
+    watermark: u64,
+    done: bool,
+}
+
+impl Fusion {
+    /// The state at the beginning of a session.
+    pub fn new(config: Config) -> Self {
+        let estimates =
+            |input: &String| (input.clone(), Estimates { branch: Branch::new(input), known: None });
+        Self {
+            ledger: Ledger::default(),
+            provisional: VecDeque::new(),
+            estimates: config.inputs.estimates.iter().map(estimates).collect(),
+            transcript: config.inputs.transcript.then(|| Branch::new(TRANSCRIPT)),
+            watermark: 0,
+            done: false,
+            config,
+        }
+    }
+
+    /// Changes the arguments from the next result on. The configuration must be for the same inputs.
+    pub fn adjust(&mut self, config: Config) {
+        debug_assert_eq!(self.config.inputs, config.inputs);
+        if config.provisional != self.config.provisional {
+            self.provisional.clear();
+        }
+        self.config = config;
+    }
+
+    /// Whether the outputs' streams have ended.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Takes a message of the ledger and appends what can be sent now to `output`.
+    ///
+    /// # Errors
+    ///
+    /// The ledger contradicts itself or another input, or as [`Fusion::emotion`].
+    pub fn speech(&mut self, speech: &Speech, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        match self.ledger.push(speech)? {
+            News::None => {}
+            News::Ended(segment) if self.config.provisional.is_some() => self.provisional.push_back(segment),
+            News::Ended(_) => {}
+            News::Cancelled(segment) => self.cancel(segment)?,
+        }
+        self.advance(output)
+    }
+
+    /// Takes an estimate that arrived on `input` and appends what can be sent now to `output`.
+    ///
+    /// # Errors
+    ///
+    /// The message breaks the order of its stream, its probabilities are none, or the inputs' labels differ.
+    pub fn emotion(
+        &mut self,
+        input: &str,
+        emotion: Emotion,
+        output: &mut Vec<Output>,
+    ) -> Result<(), FusionError> {
+        let past = self.ledger.is_past(emotion.segment);
+        let Some(estimates) = self.estimates.get_mut(input) else {
+            return Err(self.config.inputs.unknown(input));
+        };
+        let now = (emotion.modality.clone(), emotion.model.clone());
+        match estimates.known.replace(now) {
+            Some((before, _)) if before != emotion.modality => {
+                return Err(FusionError::Modality { input: input.to_owned(), before, now: emotion.modality });
+            }
+            _ => estimates.branch.accept(emotion, past)?,
+        }
+        self.advance(output)
+    }
+
+    /// Takes a transcript and appends what can be sent now to `output`.
+    ///
+    /// # Errors
+    ///
+    /// The message breaks the order of its stream, or as [`Fusion::emotion`].
+    pub fn transcript(
+        &mut self,
+        transcript: Transcript,
+        output: &mut Vec<Output>,
+    ) -> Result<(), FusionError> {
+        let past = self.ledger.is_past(transcript.segment);
+        let Some(branch) = &mut self.transcript else {
+            return Err(self.config.inputs.unknown(TRANSCRIPT));
+        };
+        branch.accept(transcript, past)?;
+        self.advance(output)
+    }
+
+    /// Takes the last message of `input` and appends what can be sent now to `output`.
+    ///
+    /// # Errors
+    ///
+    /// The stream has ended before, or has left out a segment.
+    pub fn end(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        if input == SPEECH {
+            self.ledger.end()?;
+        } else if let Some(estimates) = self.estimates.get_mut(input) {
+            estimates.branch.end()?;
+        } else if let Some(branch) = self.transcript.as_mut().filter(|_| input == TRANSCRIPT) {
+            branch.end()?;
+        } else {
+            return Err(self.config.inputs.unknown(input));
+        }
+        self.advance(output)
+    }
+
+    /// Takes note that nothing more will come on `input`, and appends what can be sent now to `output`. If its stream
+    /// has ended as it should, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// The input is the ledger, or as [`Fusion::emotion`].
+    pub fn lost(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        if input == SPEECH {
+            return if self.ledger.has_ended() { Ok(()) } else { Err(FusionError::LedgerLost) };
+        }
+        if let Some(estimates) = self.estimates.get_mut(input) {
+            estimates.branch.lose();
+        } else if let Some(branch) = self.transcript.as_mut().filter(|_| input == TRANSCRIPT) {
+            branch.lose();
+        } else {
+            return Err(self.config.inputs.unknown(input));
+        }
+        self.advance(output)
+    }
+
+    /// Whether the stream of `input` has ended or was lost.
+    pub fn has_ended(&self, input: &str) -> bool {
+        match input {
+            SPEECH => self.ledger.has_ended(),
+            TRANSCRIPT => self.transcript.as_ref().is_some_and(Branch::is_over),
+            _ => self.estimates.get(input).is_some_and(|estimates| estimates.branch.is_over()),
+        }
+    }
+
+    fn cancel(&mut self, segment: u64) -> Result<(), FusionError> {
+        for estimates in self.estimates.values_mut() {
+            estimates.branch.cancel(segment)?;
+        }
+        self.transcript.as_mut().map_or(Ok(()), |branch| branch.cancel(segment))
+    }
+
+    /// Sends what can be sent.
+    fn advance(&mut self, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        self.advance_provisional(output)?;
+        while let Some(entry) = self.ledger.front() {
+            match entry {
+                Entry::Silence(position) => self.mark(position, output),
+                Entry::Segment(segment) if self.is_complete(segment.number)? => {
+                    output.push(Output::Sentiment(Some(self.result(segment)?)));
+                    self.forget(segment.number);
+                    self.mark(segment.end, output);
+                }
+                Entry::Segment(_) => break,
+            }
+            self.ledger.done();
+        }
+        if self.ledger.has_ended() {
+            self.finish(output)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the provisional results that can be sent, in the order of the segments. Whether one is sent depends on its
+    /// own input alone: its estimate must be there, and neither a refusal to estimate nor its death is news.
+    fn advance_provisional(&mut self, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        while let (Some(&segment), Some(input)) = (self.provisional.front(), &self.config.provisional) {
+            let Some(estimates) = self.estimates.get(input) else { break };
+            if estimates.branch.standing(segment.number)? == Standing::Waiting {
+                break;
+            }
+            let evidence = self.evidence(input, estimates, segment)?;
+            let pooled = pool(vec![evidence], &self.config)?;
+            if !pooled.labels.is_empty() {
+                let result = sentiment(segment, SentimentStatus::Provisional, pooled, String::new());
+                output.push(Output::Provisional(Some(result)));
+            }
+            self.provisional.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Whether nothing more will come of a segment.
+    fn is_complete(&self, segment: u64) -> Result<bool, FusionError> {
+        // All are asked, so that an input that leaves out a segment is found out whatever the others do.
+        let mut complete = true;
+        for estimates in self.estimates.values() {
+            complete &= estimates.branch.standing(segment)? != Standing::Waiting;
+        }
+        if let Some(branch) = &self.transcript {
+            complete &= branch.standing(segment)? != Standing::Waiting;
+        }
+        Ok(complete)
+    }
+
+    /// The result for a segment that is complete.
+    fn result(&self, segment: Segment) -> Result<Sentiment, FusionError> {
+        let transcript = self
+            .transcript
+            .as_ref()
+            .and_then(|branch| branch.reports(segment.number).last())
+            .filter(|transcript| transcript.status != TranscriptStatus::Partial);
+        let rejected = transcript.filter(|transcript| transcript.status == TranscriptStatus::Rejected);
+        let mut evidence = Vec::new();
+        for (input, estimates) in &self.estimates {
+            let mut piece = self.evidence(input, estimates, segment)?;
+            if let (Some(rejected), TEXT_MODALITY, true) = (rejected, &*piece.modality, piece.opinion.is_ok())
+            {
+                piece.opinion = Err(format!("the transcript was rejected: {}", rejected.reason));
+            }
+            evidence.push(piece);
+        }
+        let text = transcript.filter(|_| rejected.is_none()).map(|transcript| transcript.text.clone());
+        let pooled = pool(evidence, &self.config)?;
+        Ok(sentiment(segment, SentimentStatus::Final, pooled, text.unwrap_or_default()))
+    }
+
+    /// What an input holds of a segment that it has closed, or did not live to close.
+    fn evidence(
+        &self,
+        input: &str,
+        estimates: &Estimates,
+        segment: Segment,
+    ) -> Result<Evidence, FusionError> {
+        let reports = estimates.branch.reports(segment.number);
+        if let (Standing::Closed, Some(closing)) =
+            (estimates.branch.standing(segment.number)?, reports.last())
+        {
+            let mapping = self.config.mappings.get(input);
+            return Reader { input, pooling: self.config.pooling, mapping }.evidence(reports, closing);
+        }
+        // An input that died before it said what it looks at is taken by its name.
+        let by_name = || (if input == ACOUSTIC { VOICE_MODALITY } else { input }.to_owned(), String::new());
+        let (modality, model) = estimates.known.clone().unwrap_or_else(by_name);
+        Ok(Evidence {
+            input: input.to_owned(),
+            modality,
+            model,
+            end: segment.start,
+            opinion: Err(format!("input `{input}` ended early")),
+        })
+    }
+
+    fn forget(&mut self, segment: u64) {
+        for estimates in self.estimates.values_mut() {
+            estimates.branch.forget(segment);
+        }
+        if let Some(branch) = &mut self.transcript {
+            branch.forget(segment);
+        }
+    }
+
+    /// Sends the watermark, if it has moved.
+    fn mark(&mut self, position: u64, output: &mut Vec<Output>) {
+        if position > self.watermark {
+            self.watermark = position;
+            output.push(Output::Watermark(Some(Watermark { position })));
+        }
+    }
+
+    /// Ends the outputs' streams, if everything is done.
+    fn finish(&mut self, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        let segments = self.ledger.segments();
+        let latest = |input: &str, latest: Option<u64>| match latest.filter(|latest| *latest >= segments) {
+            Some(segment) => Err(FusionError::UnknownSegment { input: input.to_owned(), segment, segments }),
+            None => Ok(()),
+        };
+        let mut over = self.ledger.front().is_none();
+        for (input, estimates) in &self.estimates {
+            latest(input, estimates.branch.latest())?;
+            over &= estimates.branch.is_over();
+        }
+        if let Some(branch) = &self.transcript {
+            latest(TRANSCRIPT, branch.latest())?;
+            over &= branch.is_over();
+        }
+        if over && !self.done {
+            self.done = true;
+            output.extend([Output::Provisional(None), Output::Sentiment(None), Output::Watermark(None)]);
+        }
+        Ok(())
+    }
+}
+
+fn sentiment(segment: Segment, status: SentimentStatus, pooled: Pooled, text: String) -> Sentiment {
+    Sentiment {
+        segment: segment.number,
+        start: segment.start,
+        end: segment.end,
+        status,
+        profile: pooled.profile,
+        labels: pooled.labels,
+        probabilities: pooled.probabilities,
+        contributions: pooled.contributions,
+        score: pooled.score,
+        confidence: pooled.confidence,
+        abstained: pooled.abstained,
+        // No detector of unusual audio is connected.
+        anomaly: false,
+        text,
+    }
+}

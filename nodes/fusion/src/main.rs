@@ -1,0 +1,103 @@
+//! The `fusion` node: segments, voice and text in; sentiment and the watermark out.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use eyre::{Result, bail};
+use undertone_fusion::{Arguments, Config, Inputs as Branches, OutputMessage, SPEECH, Sessions, TRANSCRIPT};
+use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
+use undertone_node::{Delivery, Event, Inputs, Node, Start, Trace};
+
+fn main() -> ExitCode {
+    undertone_node::run(fuse)
+}
+
+fn fuse(start: Start<Arguments>) -> Result<()> {
+    let arguments = start.arguments.clone();
+    let mut node = start.join(Inputs::AtLeast(&[SPEECH]), &["provisional", "sentiment", "watermark"])?;
+    let branches = Branches::new(node.inputs())?;
+    let mut sessions = Sessions::new(Config::new(&arguments, branches.clone())?);
+    let mut causes = Causes::default();
+    let mut lost = None;
+    while let Some(event) = node.next()? {
+        let (messages, trace) = match event {
+            Event::Message(delivery) => (take(&mut node, &mut sessions, &mut causes, &delivery)?, delivery.trace),
+            Event::Lost { input, reason } => {
+                tracing::error!("going on without the input `{input}`: {reason}");
+                lost.get_or_insert(reason);
+                // Without the ledger there are no further segments; those that are known can still be closed.
+                let sent = if input == SPEECH { Vec::new() } else { sessions.close(&input)? };
+                (sent, Trace::default())
+            }
+            Event::Arguments(changed) => {
+                match Config::new(&changed, branches.clone()) {
+                    Ok(config) => sessions.adjust(&config),
+                    Err(error) => tracing::error!("the arguments stay as they were: {error}"),
+                }
+                continue;
+            }
+        };
+        for message in messages {
+            match message {
+                OutputMessage::Provisional(message) => node.send("provisional", message, &trace)?,
+                OutputMessage::Sentiment(message) => {
+                    let segment = message.body.as_ref().map(|sentiment| sentiment.segment);
+                    let cause = causes.take(&message.session, segment).unwrap_or_else(|| trace.clone());
+                    node.send("sentiment", message, &cause)?;
+                }
+                OutputMessage::Watermark(message) => node.send("watermark", message, &trace)?,
+            }
+        }
+    }
+    // What could be said without the input has been said, but the run is not whole.
+    match lost {
+        None => Ok(()),
+        Some(reason) => bail!("{reason}"),
+    }
+}
+
+/// Hands a message to its session.
+fn take(
+    node: &mut Node<Arguments>,
+    sessions: &mut Sessions,
+    causes: &mut Causes,
+    delivery: &Delivery,
+) -> Result<Vec<OutputMessage>> {
+    match delivery.input.as_str() {
+        SPEECH => Ok(sessions.speech(node.read::<Speech>(delivery)?)?),
+        TRANSCRIPT => {
+            let message = node.read::<Transcript>(delivery)?;
+            causes.note(&message, delivery, |body| {
+                (body.status != TranscriptStatus::Partial).then_some(body.segment)
+            });
+            Ok(sessions.transcript(message)?)
+        }
+        input => {
+            let message = node.read::<Emotion>(delivery)?;
+            causes.note(&message, delivery, |body| (body.scope == Scope::Segment).then_some(body.segment));
+            Ok(sessions.emotion(input, message)?)
+        }
+    }
+}
+
+/// For each segment, the way of the message that closed it last so far: a result that had to wait for an earlier
+/// segment was caused by its own messages, not by those of the other.
+#[derive(Default)]
+struct Causes(BTreeMap<(SessionId, u64), Trace>);
+
+impl Causes {
+    fn note<B: Body>(
+        &mut self,
+        message: &Message<B>,
+        delivery: &Delivery,
+        closes: impl FnOnce(&B) -> Option<u64>,
+    ) {
+        if let Some(segment) = message.body.as_ref().and_then(closes) {
+            self.0.insert((message.session.clone(), segment), delivery.trace.clone());
+        }
+    }
+
+    fn take(&mut self, session: &SessionId, segment: Option<u64>) -> Option<Trace> {
+        self.0.remove(&(session.clone(), segment?))
+    }
+}

@@ -1,0 +1,191 @@
+//! The opinion pool: evidence of several inputs in, one opinion out.
+
+use std::collections::BTreeSet;
+
+use undertone_messages::{Contribution, Profile};
+
+use crate::arguments::{MissingLabels, Weighting};
+use crate::config::Config;
+use crate::error::FusionError;
+use crate::opinion::{Evidence, Opinion};
+use crate::{TEXT_MODALITY, VOICE_MODALITY};
+
+/// If all inputs together are less certain than this, their weights stay as they were.
+const UNSURE: f64 = 1e-6;
+
+/// The result for a segment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pooled {
+    pub(crate) profile: Profile,
+    /// Empty if there is no estimate.
+    pub(crate) labels: Vec<String>,
+    pub(crate) probabilities: Vec<f32>,
+    pub(crate) contributions: Vec<Contribution>,
+    pub(crate) score: f32,
+    pub(crate) confidence: f32,
+    pub(crate) abstained: bool,
+}
+
+/// Pools the evidence of a segment. The order of `evidence` does not matter.
+pub(crate) fn pool(mut evidence: Vec<Evidence>, config: &Config) -> Result<Pooled, FusionError> {
+    // A fixed order, in which sums are taken too: addition of floating-point numbers is not associative.
+    evidence.sort_by(|one, other| (&one.modality, &one.input).cmp(&(&other.modality, &other.input)));
+    let weights = weights(&evidence, config);
+    let opinions = align(&evidence, &weights, config.missing_labels)?;
+    let total: f64 = weights.iter().sum();
+    let labels: Vec<String> = match opinions.iter().flatten().next() {
+        Some(opinion) if total > 0.0 => opinion.iter().map(|(label, _)| label.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let mut pooled = vec![0.0; labels.len()];
+    for (opinion, weight) in opinions.iter().zip(&weights) {
+        for (sum, (_, probability)) in pooled.iter_mut().zip(opinion.iter().flatten()) {
+            *sum += weight * probability;
+        }
+    }
+    let of = |name: &str| {
+        labels.iter().zip(&pooled).find_map(|(label, probability)| (label == name).then_some(*probability))
+    };
+    let score = of("positive").zip(of("negative")).map_or(0.0, |(positive, negative)| positive - negative);
+    let probabilities: Vec<f32> = pooled.iter().map(|probability| *probability as f32).collect();
+    let confidence = probabilities.iter().copied().fold(0.0, f32::max);
+    Ok(Pooled {
+        profile: profile(&evidence, config),
+        abstained: labels.is_empty() || confidence < config.abstain_below,
+        contributions: contributions(evidence, opinions, &weights),
+        labels,
+        probabilities,
+        score: score as f32,
+        confidence,
+    })
+}
+
+/// The weight that the arguments give an input. Every input of the graph has one.
+fn base(evidence: &Evidence, config: &Config) -> f64 {
+    config.weights.get(&evidence.input).copied().unwrap_or(0.0)
+}
+
+/// The weight of each piece of evidence. They sum to 1, or are all 0 if nothing with a weight has an opinion.
+fn weights(evidence: &[Evidence], config: &Config) -> Vec<f64> {
+    let fixed: Vec<f64> = evidence
+        .iter()
+        .map(|evidence| if evidence.opinion.is_ok() { base(evidence, config) } else { 0.0 })
+        .collect();
+    let certain = |(evidence, weight): (&Evidence, &f64)| {
+        weight * evidence.opinion.as_ref().map_or(0.0, Opinion::certainty)
+    };
+    match config.weighting {
+        Weighting::Fixed => normalised(fixed),
+        Weighting::Entropy => {
+            let fixed = normalised(fixed);
+            let certain: Vec<f64> = evidence.iter().zip(&fixed).map(certain).collect();
+            if certain.iter().sum::<f64>() < UNSURE { fixed } else { normalised(certain) }
+        }
+    }
+}
+
+/// Scales weights so that they sum to 1, unless they are all 0.
+fn normalised(mut weights: Vec<f64>) -> Vec<f64> {
+    let sum: f64 = weights.iter().sum();
+    if sum > 0.0 {
+        weights.iter_mut().for_each(|weight| *weight /= sum);
+    }
+    weights
+}
+
+/// Probabilities of the result's labels, in their order.
+type Aligned = Vec<(String, f64)>;
+
+/// Gives all opinions the same labels.
+fn align(
+    evidence: &[Evidence],
+    weights: &[f64],
+    missing: MissingLabels,
+) -> Result<Vec<Option<Aligned>>, FusionError> {
+    let held = || evidence.iter().filter_map(|evidence| Some((evidence, evidence.opinion.as_ref().ok()?)));
+    let labels: BTreeSet<&str> = held().flat_map(|(_, opinion)| opinion.labels()).collect();
+    let lacking = held().find(|(_, opinion)| opinion.label_count() < labels.len());
+    if let Some((lacking, opinion)) = lacking {
+        // The first that has a label which the lacking one has not.
+        let other = held()
+            .find(|(_, other)| other.labels().any(|label| opinion.probability(label).is_none()))
+            .map(|(evidence, _)| evidence.describe())
+            .unwrap_or_default();
+        let one = lacking.describe();
+        if missing == MissingLabels::Refuse {
+            return Err(FusionError::Labels { one, other });
+        }
+        if held().all(|(_, opinion)| opinion.label_count() < labels.len()) {
+            return Err(FusionError::NoneHasAll { one, other });
+        }
+    }
+    let inferred = infer(evidence, weights, &labels);
+    let aligned = |opinion: &Opinion| {
+        let lacking = || inferred.iter().filter(|(label, _)| opinion.probability(label).is_none());
+        let left = 1.0 - lacking().map(|(_, probability)| probability).sum::<f64>();
+        let known = |label: &str| opinion.probability(label).map(|probability| left * probability);
+        inferred.iter().map(|(label, mean)| (label.clone(), known(label).unwrap_or(*mean))).collect()
+    };
+    Ok(evidence.iter().map(|evidence| evidence.opinion.as_ref().ok().map(aligned)).collect())
+}
+
+/// The probability of each label according to the opinions that have all labels: their mean by weight, or their plain
+/// mean if none of them has a weight.
+fn infer(evidence: &[Evidence], weights: &[f64], labels: &BTreeSet<&str>) -> Aligned {
+    let complete: Vec<(&Opinion, f64)> = evidence
+        .iter()
+        .zip(weights)
+        .filter_map(|(evidence, weight)| Some((evidence.opinion.as_ref().ok()?, *weight)))
+        .filter(|(opinion, _)| opinion.label_count() == labels.len())
+        .collect();
+    let total: f64 = complete.iter().map(|(_, weight)| weight).sum();
+    let plain = 1.0 / complete.len() as f64;
+    let mean = |label: &str| -> f64 {
+        let share = |weight: f64| if total > 0.0 { weight / total } else { plain };
+        complete
+            .iter()
+            .map(|(opinion, weight)| share(*weight) * opinion.probability(label).unwrap_or(0.0))
+            .sum()
+    };
+    labels.iter().map(|label| ((*label).to_owned(), mean(label))).collect()
+}
+
+/// Which of voice and text have an opinion and a weight.
+fn profile(evidence: &[Evidence], config: &Config) -> Profile {
+    let took_part = |modality: &str| {
+        evidence.iter().any(|evidence| {
+            evidence.modality == modality && evidence.opinion.is_ok() && base(evidence, config) > 0.0
+        })
+    };
+    match (took_part(VOICE_MODALITY), took_part(TEXT_MODALITY)) {
+        (true, true) => Profile::Both,
+        (true, false) => Profile::AudioOnly,
+        (false, true) => Profile::TextOnly,
+        (false, false) => Profile::Neither,
+    }
+}
+
+fn contributions(
+    evidence: Vec<Evidence>,
+    opinions: Vec<Option<Aligned>>,
+    weights: &[f64],
+) -> Vec<Contribution> {
+    let unused = weights.iter().all(|weight| *weight == 0.0);
+    let contribution = |((evidence, aligned), weight): ((Evidence, Option<Aligned>), &f64)| {
+        let reason = match evidence.opinion {
+            Err(reason) => reason,
+            Ok(_) if unused => "its weight is 0".to_owned(),
+            Ok(_) => String::new(),
+        };
+        let aligned = aligned.filter(|_| !unused).unwrap_or_default();
+        Contribution {
+            modality: evidence.modality,
+            model: evidence.model,
+            weight: *weight as f32,
+            probabilities: aligned.into_iter().map(|(_, probability)| probability as f32).collect(),
+            end: evidence.end,
+            reason,
+        }
+    };
+    evidence.into_iter().zip(opinions).zip(weights).map(contribution).collect()
+}

@@ -1,0 +1,37 @@
+//! Where the time between speech and result went. Times are milliseconds of a wall clock.
+
+/// Where the time went for one result.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Latency {
+    /// From the last sample of speech to the result. Unknown where the audio did not come at the pace of a clock.
+    pub total_ms: Option<f64>,
+    /// The part of it in which it was not yet known that the speech had ended. Unknown as `total_ms` is.
+    pub hangover_ms: Option<f64>,
+    /// The stages on the way of the message that completed the result, in their order.
+    pub stages: Vec<StageLatency>,
+}
+
+/// Where the time went in one stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageLatency {
+    /// The node's name in the graph.
+    pub name: String,
+    /// On the way from the stage before.
+    pub waited_ms: f64,
+    /// In the queue, while the stage was busy with earlier messages.
+    pub queued_ms: f64,
+    /// In the stage.
+    pub worked_ms: f64,
+}
+
+impl Latency {
+    /// On the way between stages, all of them together.
+    pub fn transport_ms(&self) -> f64 {
+        self.stages.iter().map(|stage| stage.waited_ms).sum()
+    }
+
+    /// In queues, all of them together.
+    pub fn queueing_ms(&self) -> f64 {
+        self.stages.iter().map(|stage| stage.queued_ms).sum()
+    }
+}

@@ -1,0 +1,57 @@
+//! Writes results: as JSON Lines for programs, and with bars for people.
+//!
+//! # JSON Lines
+//!
+//! One object a result, its fields always in this order:
+//!
+//! | field | meaning |
+//! | --- | --- |
+//! | `session`, `segment` | the session, and the segment's number in it |
+//! | `status` | `final`, or `provisional` with `--provisional` |
+//! | `profile` | which modalities gave an estimate: `both`, `audio_only`, `text_only`, `neither` |
+//! | `start_sample`, `end_sample` | the segment on the session's 16 kHz clock |
+//! | `start_seconds`, `end_seconds` | the same in seconds |
+//! | `text` | what was said; empty if it is not known or was rejected |
+//! | `label`, `confidence` | the likeliest label, `null` if there is no estimate, and its probability |
+//! | `fused_score` | P(positive) − P(negative), −1 to 1 |
+//! | `probabilities` | a probability for each label |
+//! | `abstained`, `anomaly` | the result is too unsure to be used; the audio is not like speech that the models know |
+//! | `text_sentiment`, `audio_sentiment` | what text and voice brought, as below; `null` if they are not in the graph |
+//! | `other_sentiments` | a list of what all others brought, in the order of their modalities; usually empty |
+//! | `latency_ms` | where the time went, in milliseconds; left out by `--no-latency` |
+//!
+//! Each of these sentiments has `modality`, `label`, `probabilities`, `weight`, `model`, `end_sample` (how far it covers the
+//! segment) and `reason` (why there is no estimate; empty if there is one).
+//!
+//! `latency_ms` has `total` and `hangover` (both `null` where the audio did not come at the pace of a clock),
+//! `transport` and `queueing` (summed over the stages), and `stages`: by name, each with `transport`, `queued` and
+//! `worked`. It is the only part that differs from run to run: with `--no-latency` two runs over the same session write
+//! the same lines. Lines of several sessions side by side, and of provisional among final results, stand in the order
+//! of their arrival.
+//!
+//! # The file
+//!
+//! With `--output` the lines also go to a file. They are written to `FILE.partial` as they come, and the file gets its
+//! name at the end: a file by the name that was asked for is always whole. A device or a pipe is written to as it is.
+//!
+//! # A reader that goes away
+//!
+//! If the standard output closes, as in a pipe to `head`, results still go to the file. Without a file, results would be
+//! lost, so it is an error.
+
+mod arguments;
+mod error;
+mod file;
+mod latency;
+mod pretty;
+mod record;
+mod sink;
+mod summary;
+
+pub use arguments::{Arguments, ColorChoice, Format};
+pub use error::SinkError;
+pub use latency::{Latency, StageLatency};
+pub use pretty::pretty;
+pub use record::record;
+pub use sink::{Input, Sink};
+pub use summary::{LatencySummary, Summary};

@@ -1,0 +1,181 @@
+//! A result as one JSON object.
+
+use serde::{Serialize, Serializer};
+use undertone_messages::{Contribution, Sentiment, seconds};
+
+use crate::error::SinkError;
+use crate::latency::{Latency, StageLatency};
+
+/// The result as one line of JSON Lines, without the end of the line. The fields and their order are those of the
+/// crate's documentation; numbers are the shortest that read back the same.
+///
+/// # Errors
+///
+/// None that a result could cause; serialisation reports them all the same.
+pub fn record(session: &str, result: &Sentiment, latency: Option<&Latency>) -> Result<String, SinkError> {
+    serde_json::to_string(&Record::new(session, result, latency))
+        .map_err(|error| SinkError::Json { segment: result.segment, error })
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    session: &'a str,
+    segment: u64,
+    status: &'static str,
+    profile: &'static str,
+    start_sample: u64,
+    end_sample: u64,
+    start_seconds: f64,
+    end_seconds: f64,
+    text: &'a str,
+    label: Option<&'a str>,
+    confidence: f32,
+    fused_score: f32,
+    probabilities: Probabilities<'a>,
+    abstained: bool,
+    anomaly: bool,
+    text_sentiment: Option<ContributionRecord<'a>>,
+    audio_sentiment: Option<ContributionRecord<'a>>,
+    other_sentiments: Vec<ContributionRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<LatencyRecord<'a>>,
+}
+
+impl<'a> Record<'a> {
+    fn new(session: &'a str, result: &'a Sentiment, latency: Option<&'a Latency>) -> Self {
+        let probabilities = Probabilities { labels: &result.labels, values: &result.probabilities };
+        let mut contributions: Vec<_> = result
+            .contributions
+            .iter()
+            .map(|contribution| ContributionRecord::new(contribution, &result.labels))
+            .collect();
+        let mut take = |modality: &str| {
+            let place = contributions.iter().position(|record| record.modality == modality)?;
+            Some(contributions.remove(place))
+        };
+        let (text_sentiment, audio_sentiment) = (take("text"), take("voice"));
+        Self {
+            session,
+            segment: result.segment,
+            status: result.status.name(),
+            profile: result.profile.name(),
+            start_sample: result.start,
+            end_sample: result.end,
+            start_seconds: seconds(result.start),
+            end_seconds: seconds(result.end),
+            text: &result.text,
+            label: probabilities.likeliest().map(|(label, _)| label),
+            confidence: result.confidence,
+            fused_score: result.score,
+            probabilities,
+            abstained: result.abstained,
+            anomaly: result.anomaly,
+            text_sentiment,
+            audio_sentiment,
+            other_sentiments: contributions,
+            latency_ms: latency.map(LatencyRecord::new),
+        }
+    }
+}
+
+/// Labels with their probabilities: a JSON object in the order of the labels.
+#[derive(Clone, Copy)]
+pub(crate) struct Probabilities<'a> {
+    pub(crate) labels: &'a [String],
+    /// As many as labels, or none.
+    pub(crate) values: &'a [f32],
+}
+
+impl<'a> Probabilities<'a> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, f32)> {
+        self.labels.iter().map(String::as_str).zip(self.values.iter().copied())
+    }
+
+    /// The likeliest label, the first if several are.
+    pub(crate) fn likeliest(self) -> Option<(&'a str, f32)> {
+        self.iter().reduce(|best, next| if next.1 > best.1 { next } else { best })
+    }
+}
+
+impl Serialize for Probabilities<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+#[derive(Serialize)]
+struct ContributionRecord<'a> {
+    modality: &'a str,
+    label: Option<&'a str>,
+    probabilities: Probabilities<'a>,
+    weight: f32,
+    model: &'a str,
+    end_sample: u64,
+    reason: &'a str,
+}
+
+impl<'a> ContributionRecord<'a> {
+    fn new(contribution: &'a Contribution, labels: &'a [String]) -> Self {
+        let probabilities = Probabilities { labels, values: &contribution.probabilities };
+        Self {
+            modality: &contribution.modality,
+            label: probabilities.likeliest().map(|(label, _)| label),
+            probabilities,
+            weight: contribution.weight,
+            model: &contribution.model,
+            end_sample: contribution.end,
+            reason: &contribution.reason,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LatencyRecord<'a> {
+    total: Option<f64>,
+    hangover: Option<f64>,
+    transport: f64,
+    queueing: f64,
+    stages: Stages<'a>,
+}
+
+impl<'a> LatencyRecord<'a> {
+    fn new(latency: &'a Latency) -> Self {
+        Self {
+            total: latency.total_ms.map(to_microsecond),
+            hangover: latency.hangover_ms.map(to_microsecond),
+            transport: to_microsecond(latency.transport_ms()),
+            queueing: to_microsecond(latency.queueing_ms()),
+            stages: Stages(&latency.stages),
+        }
+    }
+}
+
+struct Stages<'a>(&'a [StageLatency]);
+
+impl Serialize for Stages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|stage| (&stage.name, StageRecord::new(stage))))
+    }
+}
+
+#[derive(Serialize)]
+struct StageRecord {
+    transport: f64,
+    queued: f64,
+    worked: f64,
+}
+
+impl StageRecord {
+    fn new(stage: &StageLatency) -> Self {
+        Self {
+            transport: to_microsecond(stage.waited_ms),
+            queued: to_microsecond(stage.queued_ms),
+            worked: to_microsecond(stage.worked_ms),
+        }
+    }
+}
+
+/// Milliseconds, rounded to what a clock can tell.
+fn to_microsecond(ms: f64) -> f64 {
+    (ms * 1000.0).round() / 1000.0
+}

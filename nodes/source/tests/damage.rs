@@ -1,0 +1,321 @@
+//! Files that are damaged: nothing is lost without a word, nothing panics, nothing hangs.
+
+mod recordings;
+
+use std::path::{Path, PathBuf};
+
+use recordings::{
+    Coding, Outcome, assert_near, chirp, committed, outcome, sampled, samples, write_wav,
+};
+use undertone_source::{AudioFile, Corruption, SourceError};
+
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+fn bytes_of(name: &str) -> Vec<u8> {
+    std::fs::read(committed(name)).unwrap()
+}
+
+fn read(path: &Path, corruption: Corruption) -> Outcome {
+    outcome(&[path], 1_024, 0, corruption)
+}
+
+/// The bytes of a WAV of one second at 16 kHz.
+fn wav() -> Vec<u8> {
+    let scratch = Scratch::new();
+    let path = scratch.0.path().join("a.wav");
+    write_wav(&path, 16_000, Coding::Integer(16), &[sampled(|time| chirp(time % 0.5), 16_000, 16_000)]);
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn a_file_that_is_cut_short_gives_what_is_there_and_then_the_error() {
+    let scratch = Scratch::new();
+    for (name, bytes, whole) in [
+        ("a.flac", bytes_of("mono.flac"), 0.5),
+        ("a.mp3", bytes_of("stereo.mp3"), 0.5),
+        ("a.wav", wav(), 1.0),
+    ] {
+        let complete = samples(&scratch.write(name, &bytes));
+        let cut = scratch.write(name, &bytes[..bytes.len() * 2 / 3]);
+
+        let refused = read(&cut, Corruption::Refuse);
+        let Some(SourceError::CutShort { reached, expected, .. }) = &refused.error else {
+            panic!("{name}: {:?}", refused.error)
+        };
+        let expected = expected.unwrap();
+        assert!((expected - whole).abs() < 2e-3, "{name}: {expected} s");
+        let given = refused.samples.len() as f64 / 16_000.0;
+        assert!(
+            (given - reached).abs() < 1e-4 && given > 0.1 * whole && given < whole,
+            "{name}: {given} of {reached} s"
+        );
+        // The resampler's filter sees silence behind the cut, so the last half of its length may differ.
+        let settled = refused.samples.len().saturating_sub(700);
+        assert_near(&refused.samples[..settled], &complete[..settled], 1e-6, name);
+        let message = refused.error.unwrap().to_string();
+        assert!(
+            message.contains(name) && message.contains("cut short") && message.contains(" s of "),
+            "{message}"
+        );
+
+        let tolerated = read(&cut, Corruption::Tolerate);
+        assert!(tolerated.error.is_none());
+        assert!(
+            matches!(tolerated.tolerated[..], [SourceError::CutShort { .. }]),
+            "{:?}",
+            tolerated.tolerated
+        );
+        assert_near(&tolerated.samples, &refused.samples, 0.0, name);
+    }
+}
+
+/// An Ogg file has no length in its header, but its last page is marked.
+#[test]
+fn a_cut_ogg_is_noticed() {
+    let scratch = Scratch::new();
+    let bytes = bytes_of("pages.ogg");
+    let cut = scratch.write("a.ogg", &bytes[..bytes.len() - 300]);
+    let outcome = read(&cut, Corruption::Refuse);
+    assert!(
+        matches!(outcome.error, Some(SourceError::CutShort { expected: None, .. })),
+        "{:?}",
+        outcome.error
+    );
+    assert!(!outcome.samples.is_empty());
+}
+
+/// Most MP4 files have their table of samples at the end.
+#[test]
+fn a_cut_mp4_is_told_at_once() {
+    let scratch = Scratch::new();
+    let bytes = bytes_of("aac.m4a");
+    for length in [bytes.len() - 1, bytes.len() / 2] {
+        let path = scratch.write("a.m4a", &bytes[..length]);
+        for corruption in [Corruption::Refuse, Corruption::Tolerate] {
+            let message = AudioFile::open_with(&path, corruption).err().unwrap().to_string();
+            assert!(message.contains("cut short") && message.contains("bytes are missing"), "{message}");
+        }
+    }
+    // Cut between two boxes, as if a box had never been written.
+    let movie = bytes.windows(4).position(|window| window == b"moov").unwrap() - 4;
+    let message = AudioFile::open(&scratch.write("a.m4a", &bytes[..movie])).err().unwrap().to_string();
+    assert!(message.contains("header") && message.contains("missing moov atom"), "{message}");
+}
+
+#[test]
+fn damage_in_the_middle_is_an_error_that_says_where() {
+    let scratch = Scratch::new();
+    let mut bytes = bytes_of("mono.flac");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    let path = scratch.write("a.flac", &bytes);
+    let outcome = read(&path, Corruption::Refuse);
+    let Some(SourceError::Corrupt { at, lost: Some(lost), .. }) = outcome.error else {
+        panic!("{outcome:?}")
+    };
+    // The packets hold 4096 samples at 22.05 kHz: 0.186 s.
+    let packet = 4_096.0 / 22_050.0;
+    assert!((at - packet).abs() < 1e-6, "{at}");
+    assert!((lost - packet).abs() < 1e-6, "{lost}");
+    assert_eq!(outcome.samples.len(), 2_972, "what is before the damage is given");
+}
+
+#[test]
+fn a_tolerated_loss_is_a_gap_and_time_goes_on() {
+    let scratch = Scratch::new();
+    let mut bytes = bytes_of("mono.flac");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    let path = scratch.write("a.flac", &bytes);
+    let outcome = read(&path, Corruption::Tolerate);
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    assert_eq!(outcome.samples.len(), 8_000);
+    assert_eq!(outcome.lost, 2_972, "a packet");
+    assert!(
+        matches!(outcome.tolerated[..], [SourceError::Corrupt { lost: Some(_), .. }]),
+        "{:?}",
+        outcome.tolerated
+    );
+    // Near the loss the resampler's filter sees it.
+    let (before, behind) = (2_972 - 700, 2 * 2_972 + 700);
+    let whole = samples(&committed("mono.flac"));
+    assert_near(&outcome.samples[..before], &whole[..before], 1e-6, "before the loss");
+    assert_near(&outcome.samples[behind..], &whole[behind..], 1e-6, "behind the loss");
+}
+
+/// Damage that no packet shows: two samples are exchanged, with the frame's own checksum put right by luck.
+#[test]
+fn a_flac_with_a_wrong_checksum_is_told() {
+    let scratch = Scratch::new();
+    let mut bytes = bytes_of("mono.flac");
+    // The MD5 of the samples is in the last 16 bytes of the first metadata block, which begins at byte 8.
+    bytes[8 + 34 - 1] ^= 1;
+    let path = scratch.write("a.flac", &bytes);
+    let refused = read(&path, Corruption::Refuse);
+    assert!(matches!(refused.error, Some(SourceError::Checksum { .. })), "{:?}", refused.error);
+    assert_near(&refused.samples, &samples(&committed("mono.flac")), 0.0, "all is given");
+    let tolerated = read(&path, Corruption::Tolerate);
+    assert!(tolerated.error.is_none());
+    assert!(matches!(tolerated.tolerated[..], [SourceError::Checksum { .. }]));
+}
+
+#[test]
+fn two_mp3_in_one_file_are_not_taken_for_one() {
+    let scratch = Scratch::new();
+    let path = scratch.write("a.mp3", &[bytes_of("stereo.mp3"), bytes_of("stereo.mp3")].concat());
+    let outcome = read(&path, Corruption::Refuse);
+    let message = outcome.error.unwrap().to_string();
+    assert!(message.contains("several files in one"), "{message}");
+    assert_eq!(outcome.samples.len(), 8_000);
+}
+
+#[test]
+fn a_chained_ogg_is_told() {
+    let scratch = Scratch::new();
+    let path = scratch.write("a.ogg", &[bytes_of("stereo.ogg"), bytes_of("stereo.ogg")].concat());
+    let outcome = read(&path, Corruption::Tolerate);
+    let message = outcome.error.unwrap().to_string();
+    assert!(message.contains("several streams in one Ogg file"), "{message}");
+    assert_eq!(outcome.samples.len(), 8_000);
+}
+
+#[test]
+fn what_is_no_recording_is_told_for_what_it_is() {
+    let scratch = Scratch::new();
+    let told =
+        |name: &str, bytes: &[u8]| AudioFile::open(&scratch.write(name, bytes)).err().unwrap().to_string();
+
+    let message = told("notes.wav", b"These are the notes of the first session.\n");
+    assert!(message.contains("notes.wav") && message.contains("looks like plain text"), "{message}");
+    let message = told("a.wav", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    assert!(message.contains("git lfs pull"), "{message}");
+    let message = told("a.mp3", b"<!DOCTYPE html><html></html>");
+    assert!(message.contains("a web page"), "{message}");
+    let message = told("a.wav", &[0; 4_000]);
+    assert!(message.contains("begins with zeros"), "{message}");
+    let message = told("a.wav", b"x");
+    assert!(message.contains("not audio of a known format"), "{message}");
+    let message = told("empty.wav", b"");
+    assert!(message.contains("empty file (0 bytes)"), "{message}");
+    let message = told("a.ogg", &bytes_of("opus.ogg"));
+    assert!(message.contains("coded as Opus") && message.contains("ffmpeg -i"), "{message}");
+    let message = told("a.mp4", &bytes_of("no-audio.mp4"));
+    assert!(message.contains("no audio track"), "{message}");
+    let message = told("a.wav", &wav()[..30]);
+    assert!(message.contains("header") && message.contains("the file ends within it"), "{message}");
+
+    let mut bytes = wav();
+    bytes[22..24].fill(0);
+    let message = told("a.wav", &bytes);
+    assert!(message.contains("header") && message.contains("channel"), "{message}");
+    let mut bytes = wav();
+    bytes[24..28].fill(0);
+    let message = told("a.wav", &bytes);
+    assert!(message.contains("sample rate of 0 Hz, not 1000 to 768000 Hz"), "{message}");
+
+    let message = AudioFile::open(scratch.0.path()).err().unwrap().to_string();
+    assert!(message.contains("is a folder, not a file"), "{message}");
+}
+
+#[test]
+fn a_recording_of_nothing_is_told() {
+    let scratch = Scratch::new();
+    let path = scratch.0.path().join("a.wav");
+    write_wav(&path, 16_000, Coding::Integer(16), &[Vec::new()]);
+    let error = AudioFile::open(&path).err().unwrap();
+    assert!(matches!(error, SourceError::EmptyRecording { .. }), "{error}");
+}
+
+#[test]
+fn a_missing_file_suggests_its_neighbour() {
+    let scratch = Scratch::new();
+    scratch.write("interview-01.wav", b"x");
+    scratch.write("interview-02.wav", b"x");
+    let error = AudioFile::open(&scratch.0.path().join("interview-02.wave")).err().unwrap();
+    let SourceError::NotFound { similar, .. } = &error else { panic!("{error}") };
+    assert_eq!(similar.as_deref(), Some(&*scratch.0.path().join("interview-02.wav")));
+    let error = AudioFile::open(&scratch.0.path().join("xyz/none.wav")).err().unwrap();
+    assert!(matches!(error, SourceError::NotFound { similar: None, .. }), "{error}");
+}
+
+/// A generator of numbers that are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % limit
+    }
+}
+
+const FILES: [&str; 9] = [
+    "mono.flac",
+    "stereo-24-bit.flac",
+    "stereo.mp3",
+    "no-header.mp3",
+    "stereo.ogg",
+    "aac.m4a",
+    "alac.m4a",
+    "adts.aac",
+    "opus.ogg",
+];
+
+/// Reads a damaged file both ways. Whatever is given is finite and within an hour; whether it is an error is the
+/// damage's business.
+fn survives(path: &Path, what: &str) {
+    for corruption in [Corruption::Refuse, Corruption::Tolerate] {
+        let files = vec![path.to_owned()];
+        let mut samples = 0;
+        for frame in undertone_source::Frames::new(files, 1_024, 0, corruption).flatten() {
+            samples += frame.samples.len();
+            assert!(frame.samples.iter().all(|sample| sample.is_finite()), "{what}");
+        }
+        assert!(samples < 3_600 * 16_000, "{what}: {samples} samples");
+    }
+}
+
+#[test]
+fn cut_files_are_survived() {
+    let scratch = Scratch::new();
+    let mut numbers = Numbers(1);
+    for (name, bytes) in FILES.map(|name| (name, bytes_of(name))).into_iter().chain([("a.wav", wav())]) {
+        let mut lengths: Vec<usize> = (0..120).collect();
+        lengths.extend((0..120).map(|_| numbers.below(bytes.len())));
+        lengths.extend(bytes.len() - 40..bytes.len());
+        for length in lengths {
+            survives(&scratch.write("cut", &bytes[..length]), &format!("{name}, {length} bytes"));
+        }
+    }
+}
+
+#[test]
+fn flipped_bytes_are_survived() {
+    let scratch = Scratch::new();
+    let mut numbers = Numbers(2);
+    for (name, bytes) in FILES.map(|name| (name, bytes_of(name))).into_iter().chain([("a.wav", wav())]) {
+        for round in 0..400 {
+            let mut damaged = bytes.clone();
+            // Headers decide what is allocated and looped over, so half of the damage is there.
+            let reach = if round % 2 == 0 { bytes.len().min(256) } else { bytes.len() };
+            let flips = 1 + numbers.below(4);
+            let places: Vec<_> =
+                (0..flips).map(|_| (numbers.below(reach), numbers.below(256) as u8)).collect();
+            for (at, value) in &places {
+                damaged[*at] = *value;
+            }
+            survives(&scratch.write("flipped", &damaged), &format!("{name}, {places:?}"));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The stage: transcripts in, emotion out.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use undertone_inference::ModelError;
+use undertone_messages::{Emotion, Scope, SessionId, Transcript, TranscriptStatus};
+use undertone_stage::{Factory, Stage};
+
+use crate::arguments::Arguments;
+use crate::model::TextModel;
+
+/// What can be wrong with the model or the text.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// The model is missing or damaged, or fails.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tokenizer is damaged.
+    #[error("{} is not a tokenizer of the tokenizers library: {error}", path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        error: String,
+    },
+    /// The tokenizer fails on a text.
+    #[error("the tokenizer failed on `{text}`: {error}")]
+    Tokenize {
+        /// The text.
+        text: String,
+        /// The reason.
+        error: String,
+    },
+    /// A change that cannot be made at run time.
+    #[error(
+        "--{name} cannot be changed while the graph runs, only --partials can: stop the graph, write it under `args:` and start again"
+    )]
+    Fixed {
+        /// The argument.
+        name: &'static str,
+    },
+}
+
+/// The text estimates of one session.
+pub struct Text {
+    model: Arc<Mutex<TextModel>>,
+    /// Whether partial transcripts are read.
+    partials: bool,
+}
+
+impl Stage for Text {
+    type Input = Transcript;
+    type Output = Emotion;
+    type Error = TextError;
+
+    fn push(&mut self, input: Transcript, output: &mut Vec<Emotion>) -> Result<(), TextError> {
+        // Nothing that panics holds the lock, so a poisoned one is as good as any.
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let emotion = match input.status {
+            TranscriptStatus::Partial if !self.partials => return Ok(()),
+            TranscriptStatus::Partial => read(&mut model, &input, Scope::Window)?,
+            TranscriptStatus::Final => read(&mut model, &input, Scope::Segment)?,
+            TranscriptStatus::Rejected => {
+                let reason = format!("transcript rejected: {}", input.reason);
+                Emotion { reason, ..empty(&model, &input, Scope::Segment) }
+            }
+        };
+        output.push(emotion);
+        Ok(())
+    }
+
+    fn finish(&mut self, _output: &mut Vec<Emotion>) -> Result<(), TextError> {
+        Ok(())
+    }
+}
+
+/// What the model makes of a transcript.
+fn read(model: &mut TextModel, transcript: &Transcript, scope: Scope) -> Result<Emotion, TextError> {
+    let emotion = empty(model, transcript, scope);
+    match model.probabilities(&transcript.text)? {
+        Some(probabilities) => Ok(Emotion { labels: model.labels()?.to_vec(), probabilities, ..emotion }),
+        None => Ok(Emotion { reason: "the transcript has no words".to_owned(), ..emotion }),
+    }
+}
+
+/// A message without an estimate yet.
+fn empty(model: &TextModel, transcript: &Transcript, scope: Scope) -> Emotion {
+    Emotion {
+        segment: transcript.segment,
+        start: transcript.start,
+        end: transcript.end,
+        modality: "text".to_owned(),
+        scope,
+        labels: Vec::new(),
+        probabilities: Vec::new(),
+        model: model.identity().to_owned(),
+        reason: String::new(),
+    }
+}
+
+/// The model, which all sessions share.
+pub struct TextFactory {
+    model: Arc<Mutex<TextModel>>,
+    /// What the model was loaded with.
+    arguments: Arguments,
+}
+
+impl Factory for TextFactory {
+    type Arguments = Arguments;
+    type Stage = Text;
+
+    fn load(arguments: &Arguments) -> Result<Self, TextError> {
+        let model = Arc::new(Mutex::new(TextModel::load(arguments)?));
+        Ok(Self { model, arguments: arguments.clone() })
+    }
+
+    fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Text, TextError> {
+        Ok(Text { model: Arc::clone(&self.model), partials: arguments.partials })
+    }
+
+    fn adjust(&mut self, arguments: &Arguments, stage: &mut Text) -> Result<(), TextError> {
+        let fixed = [
+            ("model", arguments.model == self.arguments.model),
+            ("threads", arguments.threads == self.arguments.threads),
+            ("onnxruntime", arguments.onnxruntime == self.arguments.onnxruntime),
+        ];
+        if let Some((name, _)) = fixed.into_iter().find(|(_, same)| !same) {
+            return Err(TextError::Fixed { name });
+        }
+        stage.partials = arguments.partials;
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! Silero VAD, a recurrent network on ONNX Runtime.
+//!
+//! Source: Silero VAD 6.2 (<https://github.com/snakers4/silero-vad>), whose `OnnxWrapper` this follows: a step takes 512
+//! new samples behind the last 64 of the step before, and a state that it gives back. State and context begin as zeros.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use undertone_inference::{Dimension, Element, ModelFolder, Port, Session, Tensor, load_runtime};
+use undertone_messages::SAMPLE_RATE;
+
+use crate::detector::{Detector, DetectorError};
+
+const FRAME: usize = 512;
+const CONTEXT: usize = 64;
+const STATE: [usize; 3] = [2, 1, 128];
+const STATE_LENGTH: usize = 2 * 128;
+
+/// The model, which the sessions share.
+#[derive(Clone, Debug)]
+pub struct SileroModel {
+    session: Arc<Mutex<Session>>,
+}
+
+impl SileroModel {
+    /// Opens and warms up the model of a folder, given as a path or by name; see [`ModelFolder::find`].
+    ///
+    /// # Errors
+    ///
+    /// ONNX Runtime or the model is missing, damaged, or of another shape.
+    pub fn open(model: &Path, runtime: Option<&Path>, threads: NonZeroUsize) -> Result<Self, DetectorError> {
+        load_runtime(runtime)?;
+        let folder = ModelFolder::find(model)?;
+        let session = Session::open(&folder, "model.onnx", threads.get())?;
+        check(&session)?;
+        let model = Self { session: Arc::new(Mutex::new(session)) };
+        model.detector().probability(&[0.0; FRAME])?;
+        model.detector().probability(&[0.0; FRAME])?;
+        Ok(model)
+    }
+
+    /// A detector for a new session.
+    pub fn detector(&self) -> Silero {
+        Silero { model: self.clone(), window: [0.0; CONTEXT + FRAME], state: [0.0; STATE_LENGTH] }
+    }
+}
+
+fn check(session: &Session) -> Result<(), DetectorError> {
+    use Dimension::{Fixed, Open};
+    let window = [Fixed(1), Fixed(CONTEXT + FRAME)];
+    let state = STATE.map(Fixed);
+    let inputs = [
+        Port { name: "input", element: Element::F32, shape: &window },
+        Port { name: "state", element: Element::F32, shape: &state },
+        Port { name: "sr", element: Element::I64, shape: &[] },
+    ];
+    let outputs = [
+        Port { name: "output", element: Element::F32, shape: &[Open("batch"), Fixed(1)] },
+        Port { name: "stateN", element: Element::F32, shape: &[Open("layers"), Open("batch"), Open("width")] },
+    ];
+    Ok(session.check(&inputs, &outputs)?)
+}
+
+/// Silero VAD in one session.
+#[derive(Clone, Debug)]
+pub struct Silero {
+    model: SileroModel,
+    /// The context, then the frame.
+    window: [f32; CONTEXT + FRAME],
+    state: [f32; STATE_LENGTH],
+}
+
+impl Detector for Silero {
+    fn frame_length(&self) -> usize {
+        FRAME
+    }
+
+    fn probability(&mut self, frame: &[f32]) -> Result<f32, DetectorError> {
+        self.window.copy_within(FRAME.., 0);
+        for (sample, new) in self.window.iter_mut().skip(CONTEXT).zip(frame) {
+            *sample = *new;
+        }
+        let mut session = self.model.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let model = session.identity().to_owned();
+        let outputs = session.run(&[
+            ("input", Tensor::f32(&[1, CONTEXT + FRAME], &self.window)),
+            ("state", Tensor::f32(&STATE, &self.state)),
+            ("sr", Tensor::i64(&[], &[i64::from(SAMPLE_RATE)])),
+        ])?;
+        let (_, state) = outputs.f32("stateN")?;
+        self.state = state.try_into().map_err(|_| DetectorError::OutputLength {
+            model: model.clone(),
+            output: "stateN",
+            expected: STATE_LENGTH,
+            received: state.len(),
+        })?;
+        match outputs.f32("output")?.1 {
+            [probability] if (0.0..=1.0).contains(probability) => Ok(*probability),
+            values => Err(DetectorError::NotAProbability { model, value: format!("{values:?}") }),
+        }
+    }
+
+    fn reset(&mut self) -> Result<(), DetectorError> {
+        *self = self.model.detector();
+        Ok(())
+    }
+}
