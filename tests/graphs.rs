@@ -1,4 +1,5 @@
 //! Graphs as users write them: the default one, and others that differ from it in YAML alone.
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ fn number(result: &Value, field: &str) -> f64 {
 fn check_results(outcome: &Outcome) {
     let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
     for result in &outcome.results {
-        let sum: f64 = result["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).sum();
+        let sum: f64 =
+            result["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).sum();
         assert!((sum - 1.0).abs() < 1e-4, "probabilities sum to {sum}: {result}");
         assert_eq!(result["status"], "final", "{result}");
         let (start, end) = (number(result, "start_seconds"), number(result, "end_seconds"));
@@ -44,7 +46,8 @@ fn the_default_graph_hears_every_utterance_and_its_words() {
     let spans = spans();
     for (start, end, words) in &spans {
         let heard = outcome.results.iter().any(|result| {
-            let overlap = number(result, "end_seconds").min(*end) - number(result, "start_seconds").max(*start);
+            let overlap =
+                number(result, "end_seconds").min(*end) - number(result, "start_seconds").max(*start);
             overlap > 0.5 * (end - start).min(2.0)
         });
         assert!(heard, "nothing was heard from {start} s to {end} s: {words:?}\n{}", outcome.log);
@@ -63,8 +66,7 @@ fn the_default_graph_hears_every_utterance_and_its_words() {
 fn ten_runs_lose_nothing_and_give_the_same() {
     let run = |number: usize| {
         // Without latencies, which are wall-clock times.
-        let outcome =
-            Graph::open("dataflow.yml", &format!("ten-{number}")).fast().run().expect_success();
+        let outcome = Graph::open("dataflow.yml", &format!("ten-{number}")).fast().run().expect_success();
         let results: Vec<Value> = outcome
             .results
             .into_iter()
@@ -119,7 +121,12 @@ fn resampled(file: &str, rate: u32, folder: &std::path::Path) -> std::path::Path
         .frames(&clap::Parser::parse_from(["source", "unused"]))
         .flat_map(|frame| frame.unwrap().samples.to_vec())
         .collect();
-    let spec = hound::WavSpec { channels: 2, sample_rate: rate, bits_per_sample: 8, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: rate,
+        bits_per_sample: 8,
+        sample_format: hound::SampleFormat::Int,
+    };
     let output = folder.join(file).with_extension("wav");
     let mut writer = hound::WavWriter::create(&output, spec).unwrap();
     for index in 0..samples.len() * rate as usize / 16_000 - rate as usize / 16_000 {
@@ -162,7 +169,10 @@ fn two_sources_of_different_rate_pass_side_by_side() {
 #[test]
 fn sessions_follow_one_another_through_one_graph() {
     let folder = repository().join("recordings/session");
-    let outcome = Graph::open("dataflow.yml", "sessions").recordings(&folder.display().to_string()).run().expect_success();
+    let outcome = Graph::open("dataflow.yml", "sessions")
+        .recordings(&folder.display().to_string())
+        .run()
+        .expect_success();
     check_results(&outcome);
     let sessions: std::collections::BTreeSet<&str> =
         outcome.results.iter().map(|result| result["session"].as_str().unwrap()).collect();

@@ -1,6 +1,7 @@
 //! Where the time goes between the last sample of speech and the result: the default graph at the pace of the clock.
 //!
 //! `cargo bench --release --bench latency`. Not a test: it fails only if the graph does.
+#![allow(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,10 @@ fn main() {
             parts.entry(format!("work in {stage}")).or_default().extend(times["worked"].as_f64());
         }
     }
-    println!("{} utterances, from the last sample of speech to the result, in milliseconds:", outcome.results.len());
+    println!(
+        "{} utterances, from the last sample of speech to the result, in milliseconds:",
+        outcome.results.len()
+    );
     println!("{:<20} {:>9} {:>9} {:>9}", "", "median", "mean", "largest");
     for (part, mut values) in parts {
         values.sort_by(f64::total_cmp);

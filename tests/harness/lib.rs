@@ -1,7 +1,12 @@
 //! Runs graphs as a user would: `dora run GRAPH`, with the nodes as they were built and the real models.
 //!
 //! A test takes one of the repository's graphs, edits its YAML, and looks at the exit code, the log and the results.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness that cannot work fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a harness that cannot work fails the test"
+)]
 
 use std::fs;
 use std::io::Read;
@@ -61,7 +66,9 @@ impl Outcome {
     pub fn words(&self) -> Vec<String> {
         self.results
             .iter()
-            .flat_map(|result| normalise(result.get("text").and_then(|text| text.as_str()).unwrap_or_default()))
+            .flat_map(|result| {
+                normalise(result.get("text").and_then(|text| text.as_str()).unwrap_or_default())
+            })
             .collect()
     }
 }
@@ -158,11 +165,14 @@ impl Graph {
             let folder = self.folder.clone();
             move || interfere(&folder)
         });
-        let (code, log) = dora(&["run", graph.to_str().unwrap()], &self.folder);
+        // Operators need the virtual environment to be active; nodes must do without.
+        let activated = self.nodes_mut().any(|node| node.contains_key("operator"));
+        let (code, log) = dora(&["run", graph.to_str().unwrap()], &self.folder, activated);
         meanwhile.join().unwrap();
         // A run that failed leaves what it had under another name.
         let partial = results.with_extension("jsonl.partial");
-        let results = fs::read_to_string(&results).or_else(|_| fs::read_to_string(partial)).unwrap_or_default();
+        let results =
+            fs::read_to_string(&results).or_else(|_| fs::read_to_string(partial)).unwrap_or_default();
         let results = results.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         Outcome { code, log, results }
     }
@@ -171,7 +181,8 @@ impl Graph {
     pub fn validate(self) -> Outcome {
         let graph = self.folder.join("graph.yml");
         fs::write(&graph, serde_yaml_ng::to_string(&self.yaml).unwrap()).unwrap();
-        let (code, log) = dora(&["validate", "--strict-types", graph.to_str().unwrap()], &self.folder);
+        let arguments = ["validate", "--strict-types", graph.to_str().unwrap()];
+        let (code, log) = dora(&arguments, &self.folder, false);
         Outcome { code, log, results: Vec::new() }
     }
 }
@@ -184,17 +195,20 @@ fn absolute(node: &mut Mapping, key: &str, base: &Path) {
 }
 
 /// Runs dora's command line and gives its exit code and all that it printed.
-fn dora(arguments: &[&str], folder: &Path) -> (Option<i32>, String) {
-    let environment = repository().join(".venv");
-    let program = environment.join("bin/dora");
+fn dora(arguments: &[&str], folder: &Path, activated: bool) -> (Option<i32>, String) {
+    let environment = repository().join(".venv/bin");
+    let program = environment.join("dora");
     assert!(program.exists(), "{} is missing; run `make setup`", program.display());
-    // Operators need the environment to be active, as `source .venv/bin/activate` makes it.
-    let path = format!("{}:{}", environment.join("bin").display(), std::env::var("PATH").unwrap_or_default());
-    let mut child = Command::new(program)
+    let mut command = Command::new("bash");
+    if activated {
+        command.args(["-c", r#"source "$0/activate" && exec dora "$@""#]).arg(&environment);
+    } else {
+        command.args(["-c", r#"exec "$0" "$@""#]).arg(&program);
+    }
+    let mut child = command
         .args(arguments)
         .current_dir(folder)
-        .env("PATH", path)
-        .env("VIRTUAL_ENV", &environment)
+        .env_remove("DORA_ZENOH_CONFIG_OVERLAY")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -210,7 +224,11 @@ fn dora(arguments: &[&str], folder: &Path) -> (Option<i32>, String) {
         if begun.elapsed() > WATCHDOG {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("the run did not end within {WATCHDOG:?}:\n{}{}", output.join().unwrap(), errors.join().unwrap());
+            panic!(
+                "the run did not end within {WATCHDOG:?}:\n{}{}",
+                output.join().unwrap(),
+                errors.join().unwrap()
+            );
         }
         thread::sleep(Duration::from_millis(20));
     };
@@ -268,7 +286,9 @@ mod tests {
 
     #[test]
     fn word_errors_are_counted() {
-        let rate = |reference: &str, hypothesis: &str| word_error_rate(&normalise(reference), &normalise(hypothesis));
+        let rate = |reference: &str, hypothesis: &str| {
+            word_error_rate(&normalise(reference), &normalise(hypothesis))
+        };
         assert_eq!(rate("ask not what", "Ask not, what."), 0.0);
         assert_eq!(rate("a b c d", "a x c d"), 0.25);
         assert_eq!(rate("a b c d", "a c d"), 0.25);

@@ -1,5 +1,6 @@
 //! ONNX Runtime's library, when it is not what it should be. In a process of its own, because a process that has
 //! loaded one library cannot load another.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 

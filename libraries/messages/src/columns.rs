@@ -13,7 +13,9 @@ use arrow::datatypes::{DataType, Field, Fields, Float32Type, UInt32Type, UInt64T
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// The array is not a message at all.
-    #[error("expected a {message} message, a struct array of length 1, but received {received}; the input is wired to an output of another type")]
+    #[error(
+        "expected a {message} message, a struct array of length 1, but received {received}; the input is wired to an output of another type"
+    )]
     NotAMessage {
         /// The message type that was expected.
         message: &'static str,
@@ -21,7 +23,9 @@ pub enum MessageError {
         received: String,
     },
     /// A field is not there.
-    #[error("{message} message without the field `{field}` (it has: {present}); the input is wired to an output of another type")]
+    #[error(
+        "{message} message without the field `{field}` (it has: {present}); the input is wired to an output of another type"
+    )]
     MissingField {
         /// The message type that was expected.
         message: &'static str,
@@ -31,7 +35,9 @@ pub enum MessageError {
         present: String,
     },
     /// A field has another Arrow type.
-    #[error("{message} message whose field `{field}` is {received}, not {expected}; the input is wired to an output of another type")]
+    #[error(
+        "{message} message whose field `{field}` is {received}, not {expected}; the input is wired to an output of another type"
+    )]
     WrongType {
         /// The message type that was expected.
         message: &'static str,
@@ -295,7 +301,8 @@ pub(crate) fn structs_column(fields: Vec<Field>, rows: Vec<Vec<ArrayRef>>) -> Ar
                 rows.iter().filter_map(|row| row.get(index)).map(AsRef::as_ref).collect();
             // Concatenation needs one array at least, and fails only on differing types, which `StructArray::new`
             // below would refuse just as well.
-            arrow::compute::concat(&parts).unwrap_or_else(|_| arrow::array::new_empty_array(field.data_type()))
+            arrow::compute::concat(&parts)
+                .unwrap_or_else(|_| arrow::array::new_empty_array(field.data_type()))
         })
         .collect();
     list_column(Arc::new(StructArray::new(fields, columns, None)))

@@ -8,7 +8,9 @@ use crate::message::SessionId;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SequenceError {
     /// Messages are missing.
-    #[error("session `{session}`: {missing} messages are missing before number {received} (expected {expected}); the sender's output or this input's queue overflowed: raise its `queue_size`, or let the source wait for the watermark")]
+    #[error(
+        "session `{session}`: {missing} messages are missing before number {received} (expected {expected}); the sender's output or this input's queue overflowed: raise its `queue_size`, or let the source wait for the watermark"
+    )]
     Hole {
         /// The session of the stream.
         session: SessionId,
@@ -20,7 +22,9 @@ pub enum SequenceError {
         missing: u64,
     },
     /// A message came again, or after a later one.
-    #[error("session `{session}`: message {received} arrived again or out of order (expected {expected}); two outputs may be wired to one input, or two sessions share a name")]
+    #[error(
+        "session `{session}`: message {received} arrived again or out of order (expected {expected}); two outputs may be wired to one input, or two sessions share a name"
+    )]
     Repeated {
         /// The session of the stream.
         session: SessionId,
@@ -30,7 +34,9 @@ pub enum SequenceError {
         received: u64,
     },
     /// The sender closed the stream before its last message.
-    #[error("session `{session}` was cut off after {received} messages: the sender ended without its last message")]
+    #[error(
+        "session `{session}` was cut off after {received} messages: the sender ended without its last message"
+    )]
     CutOff {
         /// The session of the stream.
         session: SessionId,

@@ -12,7 +12,7 @@
 //! fn main() -> std::process::ExitCode {
 //!     undertone_node::run(|start: undertone_node::Start<Arguments>| {
 //!         let mut node = start.join(Inputs::Exactly(&["audio"]), &[])?;
-//!         while let Some(event) = node.next()? {
+//!         while let Some(event) = node.next_event()? {
 //!             if let Event::Message(delivery) = event {
 //!                 let message = node.read::<AudioFrame>(&delivery)?;
 //!                 println!("{} {}", message.session, message.seq);
@@ -36,8 +36,8 @@
 //! 0: all streams ended, or dora asked the node to stop. 1: something failed, and the last line of the log says what.
 //! 2: the arguments are wrong.
 
-mod lossless;
 mod logs;
+mod lossless;
 mod node;
 mod run;
 mod trace;

@@ -10,11 +10,12 @@ use eyre::{Context, Result};
 use tempfile::NamedTempFile;
 
 const VARIABLE: &str = "DORA_ZENOH_CONFIG_OVERLAY";
-const OVERLAY: &[u8] =
-    br#"{ qos: { publication: [ { key_exprs: ["**"], config: { congestion_control: "block" } } ] } }"#;
+const OVERLAY: &str = include_str!("../../../dataflows/lossless.json5");
 
 /// The overlay file; dora reads it while the node joins the graph.
-pub(crate) struct Overlay(#[expect(dead_code, reason = "kept until dora has read the file")] Option<NamedTempFile>);
+pub(crate) struct Overlay(
+    #[expect(dead_code, reason = "kept until dora has read the file")] Option<NamedTempFile>,
+);
 
 /// Makes this process's publishers block on congestion.
 ///
@@ -26,15 +27,18 @@ pub(crate) struct Overlay(#[expect(dead_code, reason = "kept until dora has read
 ///
 /// No other thread may run yet: the environment is not synchronised.
 pub(crate) unsafe fn block_on_congestion() -> Result<Overlay> {
-    if std::env::var_os(VARIABLE).is_some() {
-        tracing::warn!(
-            "{VARIABLE} is set, so this node keeps to it; unless it sets congestion_control to \"block\", \
-             messages can be lost"
-        );
+    if let Some(path) = std::env::var_os(VARIABLE) {
+        if std::fs::read_to_string(&path).is_ok_and(|overlay| overlay != OVERLAY) {
+            tracing::warn!(
+                "{VARIABLE} names a configuration of its own, {}: unless it sets congestion_control to \"block\", \
+                 messages can be lost",
+                path.display()
+            );
+        }
         return Ok(Overlay(None));
     }
     let mut file = tempfile::Builder::new().prefix("undertone-").suffix(".json5").tempfile()?;
-    file.write_all(OVERLAY).wrap_err_with(|| format!("cannot write {}", file.path().display()))?;
+    file.write_all(OVERLAY.as_bytes()).wrap_err_with(|| format!("cannot write {}", file.path().display()))?;
     // SAFETY: the caller guarantees that no other thread runs.
     unsafe { std::env::set_var(VARIABLE, file.path()) };
     Ok(Overlay(Some(file)))

@@ -18,6 +18,9 @@ use undertone_messages::{Body, Message, Sequence};
 use crate::run::{Changes, parse};
 use crate::trace::{Hop, Trace, now_ns};
 
+/// How often a node that waits looks for messages that were dropped on their way in.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The inputs that a node takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Inputs<'a> {
@@ -100,13 +103,17 @@ pub struct Node<A> {
 impl<A: Parser + Clone> Node<A> {
     /// Joins the graph and checks that it is wired as the node expects.
     pub(crate) fn join(inputs: Inputs<'_>, outputs: &[&str]) -> Result<Self> {
-        let (dora, events) = DoraNode::init_from_env_force()
-            .wrap_err("not started by dora: run a graph with `dora run dataflow.yml`, or see --help")?;
+        if std::env::var_os("DORA_NODE_CONFIG").is_none() {
+            bail!("a node runs in a graph: start it with `dora run dataflow.yml`, or see --help");
+        }
+        let (dora, events) = DoraNode::init_from_env_force().wrap_err("cannot join the graph")?;
         let config = dora.node_config();
         let wired: BTreeMap<String, Input> = config
             .inputs
             .iter()
-            .map(|(id, input)| (id.to_string(), Input { edge: input.mapping.to_string(), ..Input::default() }))
+            .map(|(id, input)| {
+                (id.to_string(), Input { edge: input.mapping.to_string(), ..Input::default() })
+            })
             .collect();
         let name = dora.id().to_string();
         check_inputs(&name, inputs, &wired)?;
@@ -153,7 +160,7 @@ impl<A: Parser + Clone> Node<A> {
     /// # Errors
     ///
     /// Dora reports an error of its own, or messages were dropped on their way in.
-    pub fn next(&mut self) -> Result<Option<Event<A>>> {
+    pub fn next_event(&mut self) -> Result<Option<Event<A>>> {
         loop {
             match self.wait(Duration::MAX)? {
                 Next::Event(event) => return Ok(Some(event)),
@@ -167,23 +174,21 @@ impl<A: Parser + Clone> Node<A> {
     ///
     /// # Errors
     ///
-    /// As [`Node::next`].
+    /// As [`Node::next_event`].
     pub fn wait(&mut self, patience: Duration) -> Result<Next<A>> {
         self.free_ns = now_ns();
-        let deadline = Instant::now().checked_add(patience);
+        let begun = Instant::now();
         while !self.stopped {
+            self.check_drops()?;
+            let remaining = patience.saturating_sub(begun.elapsed());
             // In order of arrival. `EventStream::recv` would put control events first, so that an input could close
             // before its last messages were seen.
-            let received = match deadline {
-                None => block_on(self.events.next()),
-                Some(deadline) => {
-                    let timer = Delay::new(deadline.saturating_duration_since(Instant::now()));
-                    match block_on(select(self.events.next(), timer)) {
-                        Either::Left((event, _)) => event,
-                        Either::Right(_) => return Ok(Next::Nothing),
-                    }
-                }
-            };
+            let received =
+                match block_on(select(self.events.next(), Delay::new(remaining.min(CHECK_INTERVAL)))) {
+                    Either::Left((event, _)) => event,
+                    Either::Right(_) if begun.elapsed() < patience => continue,
+                    Either::Right(_) => return Ok(Next::Nothing),
+                };
             let Some(event) = received else { break };
             self.begun_ns = now_ns();
             if let Some(event) = self.handle(event)? {
@@ -306,16 +311,20 @@ impl<A: Parser + Clone> Node<A> {
         trace
     }
 
-    /// Messages that dora dropped on their way in are lost even where no later message shows the hole.
+    /// Messages that dora dropped on their way in are lost even where no later message shows the hole, and the graph
+    /// would wait for them forever.
     fn check_drops(&mut self) -> Result<()> {
         let mut drops: Vec<_> = self.events.drain_drop_counts().into_iter().filter(|(_, n)| *n > 0).collect();
         drops.sort();
         match drops.first() {
             None => Ok(()),
-            Some((input, lost)) => bail!(
-                "input `{input}` lost {lost} messages because its queue was full; raise its `queue_size`, or let \
-                 the source wait for the watermark"
-            ),
+            Some((input, lost)) => {
+                let edge = self.inputs.get(input.as_str()).map_or("another node", |input| &input.edge);
+                bail!(
+                    "input `{input}`, wired to {edge}: {lost} messages are missing, because the queue was full; \
+                     raise its `queue_size`, or let the source wait for the watermark"
+                )
+            }
         }
     }
 }
@@ -331,7 +340,9 @@ fn check_inputs(node: &str, inputs: Inputs<'_>, wired: &BTreeMap<String, Input>)
     let takes = |input: &str| match inputs {
         Inputs::Exactly(names) | Inputs::Optionally(names) => names.contains(&input),
         Inputs::AtLeast(_) => true,
-        Inputs::Several(name) => input.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+        Inputs::Several(name) => {
+            input.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        }
     };
     if let Some(unknown) = wired.keys().find(|input| !takes(input)) {
         bail!("node `{node}` has no input `{unknown}`; it takes: {}", known.join(", "));

@@ -15,7 +15,7 @@ use crate::lossless::{Overlay, block_on_congestion};
 use crate::node::{Event, Inputs, Node};
 use crate::trace::Trace;
 
-/// The arguments that every node has beside its own.
+// The arguments that every node has beside its own. As a documentation comment this would become the node's `--help`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct NodeArguments {
     /// How much the node's log tells: off, error, warn, info, debug or trace.
@@ -109,7 +109,7 @@ where
         let mut factory = F::load(&arguments)?;
         let mut node = start.join(Inputs::Several(input), &[output])?;
         let mut sessions: Sessions<F::Stage> = Sessions::default();
-        while let Some(event) = node.next()? {
+        while let Some(event) = node.next_event()? {
             match event {
                 Event::Message(delivery) => {
                     let message: Message<<F::Stage as Stage>::Input> = node.read(&delivery)?;
@@ -132,7 +132,7 @@ where
                     arguments = changed;
                     for stage in sessions.states_mut() {
                         if let Err(error) = factory.adjust(&arguments, stage) {
-                            tracing::error!("the change waits for the next session: {error}");
+                            tracing::error!("not changed in the session in progress: {error}");
                         }
                     }
                 }

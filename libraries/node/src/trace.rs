@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_trace_survives_the_metadata() {
-        let hop = |node: &str, at| Hop { node: node.to_owned(), free_ns: at, begun_ns: at + 1, sent_ns: at + 2 };
+        let hop =
+            |node: &str, at| Hop { node: node.to_owned(), free_ns: at, begun_ns: at + 1, sent_ns: at + 2 };
         let trace = Trace {
             capture: Some(Capture { sample: 16_000, at_ns: 1_000_000_000, realtime: true }),
             hops: vec![hop("source", 10), hop("vad", 20)],

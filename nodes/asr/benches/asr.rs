@@ -1,5 +1,6 @@
 //! Time for an utterance. The real-time factor is the time divided by the utterance's length, which criterion's
 //! throughput shows the other way round: samples a second, of which 16,000 are real time.
+#![allow(clippy::expect_used, reason = "a bench that cannot go on fails")]
 
 use std::time::Duration;
 

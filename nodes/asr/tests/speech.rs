@@ -3,6 +3,7 @@
 //! The contract: the words are those that were said, with times in order and inside the segment; the same samples give
 //! the same bytes, whatever was recognised before and however the samples were cut up; and what is not speech is
 //! rejected with a reason.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -20,8 +21,9 @@ static KENNEDY: LazyLock<Vec<f32>> = LazyLock::new(|| {
 });
 
 /// One model for all tests.
-static FACTORY: LazyLock<Mutex<AsrFactory>> =
-    LazyLock::new(|| Mutex::new(AsrFactory::load(&arguments(&[])).expect("`make models` prepares the model")));
+static FACTORY: LazyLock<Mutex<AsrFactory>> = LazyLock::new(|| {
+    Mutex::new(AsrFactory::load(&arguments(&[])).expect("`make models` prepares the model"))
+});
 
 fn arguments(words: &[&str]) -> Arguments {
     Arguments::parse_from(["asr"].iter().chain(words))
@@ -45,7 +47,14 @@ fn segment(number: u64, start: u64, samples: &[f32], chunk: usize, hangover: usi
     }
     let end = start + samples.len() as u64;
     for phase in [Phase::Tentative, Phase::Final] {
-        speech.push(Speech { segment: number, start, end, phase, samples: Vec::new().into(), probability: 0.9 });
+        speech.push(Speech {
+            segment: number,
+            start,
+            end,
+            phase,
+            samples: Vec::new().into(),
+            probability: 0.9,
+        });
     }
     speech
 }
@@ -111,7 +120,11 @@ fn words_have_their_times() {
     // Where an editor shows the words, in seconds; alignment is good to a fifth of a second.
     for (word, said) in transcript.words.iter().zip(SAID) {
         let heard = (word.end - start) as f64 / 16_000.0;
-        assert!((heard - said).abs() < 0.2, "{} ends at {said} s and was heard to end at {heard} s", word.text);
+        assert!(
+            (heard - said).abs() < 0.2,
+            "{} ends at {said} s and was heard to end at {heard} s",
+            word.text
+        );
     }
 }
 
@@ -154,9 +167,12 @@ fn sessions_side_by_side_do_not_mix() {
 #[test]
 fn what_is_not_speech_is_rejected_with_a_reason() {
     let hum: Vec<f32> = (0..32_000).map(|at| 0.05 * (at as f32 * 0.02).sin()).collect();
-    for (name, samples) in
-        [("silence", vec![0.0; 32_000]), ("noise", noise(2, 0.02)), ("loud noise", noise(3, 0.5)), ("hum", hum)]
-    {
+    for (name, samples) in [
+        ("silence", vec![0.0; 32_000]),
+        ("noise", noise(2, 0.02)),
+        ("loud noise", noise(3, 0.5)),
+        ("hum", hum),
+    ] {
         let transcript = transcript(&mut session(&[]), segment(0, 0, &samples, 4096, 0));
         assert_eq!(transcript.status, TranscriptStatus::Rejected, "{name}: {transcript:?}");
         assert!(transcript.reason.contains(char::is_numeric), "{name}: {}", transcript.reason);
@@ -183,7 +199,11 @@ fn a_segment_longer_than_the_window_is_heard_to_its_end() {
     let transcript = transcript(&mut session(&[]), segment(0, 0, &long, 4096, 0));
     let words = words(&transcript);
     assert!(words.ends_with(&["fellow".to_owned(), "americans".to_owned()]), "{words:?}");
-    assert!(transcript.words.last().is_some_and(|word| word.start > 33 * 16_000), "{:?}", transcript.words.last());
+    assert!(
+        transcript.words.last().is_some_and(|word| word.start > 33 * 16_000),
+        "{:?}",
+        transcript.words.last()
+    );
 }
 
 #[test]
@@ -203,7 +223,14 @@ fn each_end_of_a_segment_is_answered_once() {
     speech.pop();
     let Speech { start, end, .. } = speech[0].clone();
     let none = Vec::new();
-    speech.push(Speech { segment: 0, start, end, phase: Phase::Cancelled, samples: none.into(), probability: 0.1 });
+    speech.push(Speech {
+        segment: 0,
+        start,
+        end,
+        phase: Phase::Cancelled,
+        samples: none.into(),
+        probability: 0.1,
+    });
     assert_eq!(transcripts(&mut asr, speech), []);
     let short = segment(1, 60_000, &KENNEDY[..800], 100, 0);
     assert_eq!(transcripts(&mut asr, short).len(), 1);
@@ -218,7 +245,10 @@ fn speech_that_breaks_its_contract_is_an_error() {
         ("still open", vec![whole[0].clone(), whole[0].clone()]),
         ("arrived where sample", vec![whole[0].clone(), whole[2].clone()]),
         ("while segment 7", vec![whole[0].clone(), Speech { segment: 8, ..whole[1].clone() }]),
-        ("outside the samples", vec![whole[0].clone(), Speech { end: 90_000, ..whole.last().unwrap().clone() }]),
+        (
+            "outside the samples",
+            vec![whole[0].clone(), Speech { end: 90_000, ..whole.last().unwrap().clone() }],
+        ),
     ];
     for (expected, speech) in broken {
         let mut asr = session(&[]);

@@ -19,9 +19,11 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     let mut sessions = Sessions::new(Config::new(&arguments, branches.clone())?);
     let mut causes = Causes::default();
     let mut lost = None;
-    while let Some(event) = node.next()? {
+    while let Some(event) = node.next_event()? {
         let (messages, trace) = match event {
-            Event::Message(delivery) => (take(&mut node, &mut sessions, &mut causes, &delivery)?, delivery.trace),
+            Event::Message(delivery) => {
+                (take(&mut node, &mut sessions, &mut causes, &delivery)?, delivery.trace)
+            }
             Event::Lost { input, reason } => {
                 tracing::error!("going on without the input `{input}`: {reason}");
                 lost.get_or_insert(reason);

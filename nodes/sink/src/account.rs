@@ -68,7 +68,8 @@ mod tests {
         assert_eq!(latency.total_ms, Some(1_006.0));
         let asr = &latency.stages[2];
         assert_eq!((asr.waited_ms, asr.queued_ms, asr.worked_ms), (1.0, 100.0, 400.0));
-        let parts: f64 = latency.stages.iter().map(|stage| stage.waited_ms + stage.queued_ms + stage.worked_ms).sum();
+        let parts: f64 =
+            latency.stages.iter().map(|stage| stage.waited_ms + stage.queued_ms + stage.worked_ms).sum();
         assert!((500.0 + parts - 1_006.0).abs() < 1e-9, "{latency:?}");
     }
 

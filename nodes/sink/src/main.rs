@@ -26,7 +26,7 @@ fn write_results(start: Start<Arguments>) -> Result<()> {
     let output = std::io::stdout();
     let color = arguments.use_color(output.is_terminal(), std::env::var_os("NO_COLOR").as_deref());
     let mut sink = Sink::new(&arguments, inputs, output, color)?;
-    while let Some(event) = node.next()? {
+    while let Some(event) = node.next_event()? {
         match event {
             Event::Message(delivery) => {
                 let name = &delivery.input;

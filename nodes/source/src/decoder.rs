@@ -147,8 +147,11 @@ impl Decoder {
     fn apply_edit_list(&mut self) -> Result<(), SourceError> {
         let read_error = |error| SourceError::Read { path: self.path.clone(), error };
         let file = File::open(&self.path).map_err(read_error)?;
-        let list = mp4::read(&mut std::io::BufReader::new(file), self.track).map_err(read_error)?;
-        match list {
+        let mut file = std::io::BufReader::new(file);
+        if mp4::is_fragmented(&mut file).map_err(read_error)? {
+            self.window.end = None;
+        }
+        match mp4::read(&mut file, self.track).map_err(read_error)? {
             EditList::Whole => {}
             EditList::Part(edit) => {
                 let rate = u128::from(self.rate);

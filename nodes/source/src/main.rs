@@ -106,11 +106,17 @@ impl Source {
         match self.node.wait(patience)? {
             Next::Event(Event::Message(delivery)) => self.take_watermark(&delivery)?,
             Next::Event(Event::Lost { reason, .. }) => bail!("{reason}"),
-            Next::Event(Event::Arguments(_)) => tracing::error!("a source's arguments hold for its whole run"),
+            Next::Event(Event::Arguments(_)) => {
+                tracing::error!("a source's arguments hold for its whole run")
+            }
             Next::Nothing if patience == PATIENCE => tracing::warn!(
                 "no progress for {} s: the watermark is more than `--lead-seconds` behind{}",
                 PATIENCE.as_secs(),
-                self.lead.as_ref().and_then(Lead::unsettled).map(|id| format!(" in session `{id}`")).unwrap_or_default()
+                self.lead
+                    .as_ref()
+                    .and_then(Lead::unsettled)
+                    .map(|id| format!(" in session `{id}`"))
+                    .unwrap_or_default()
             ),
             Next::Nothing => {}
             Next::Ended => return Ok(false),

@@ -54,6 +54,17 @@ pub(crate) fn missing<R: Read + Seek>(reader: &mut R) -> io::Result<u64> {
     Ok(0)
 }
 
+/// Whether the sound is in fragments. The table of samples in front then knows nothing of them, and gives a length of 0.
+///
+/// # Errors
+///
+/// Those of the reader.
+pub(crate) fn is_fragmented<R: Read + Seek>(reader: &mut R) -> io::Result<bool> {
+    let length = reader.seek(SeekFrom::End(0))?;
+    let Some(movie) = child(reader, 0..length, b"moov")? else { return Ok(false) };
+    child(reader, movie, b"mvex").map(|extension| extension.is_some())
+}
+
 /// Reads the edit list of a track.
 ///
 /// # Errors
@@ -74,7 +85,8 @@ fn find<R: Read + Seek>(reader: &mut R, track: u32) -> io::Result<Option<EditLis
     let movie_timescale = timescale(reader, header)?;
 
     let mut rest = movie;
-    while let Some((kind, body, next)) = first_box(reader, rest.clone())? {
+    while let Some(Header { kind, begin, end }) = first_box(reader, rest.clone())? {
+        let body = begin..end;
         if &kind == b"trak" && track_id(reader, body.clone())? == Some(track) {
             let Some(edits) = child(reader, body.clone(), b"edts")? else { return Ok(None) };
             let Some(list) = child(reader, edits, b"elst")? else { return Ok(None) };
@@ -83,7 +95,7 @@ fn find<R: Read + Seek>(reader: &mut R, track: u32) -> io::Result<Option<EditLis
             let media_timescale = timescale(reader, header)?;
             return parse(reader, list, media_timescale, movie_timescale).map(Some);
         }
-        rest.start = next;
+        rest.start = end;
     }
     Ok(None)
 }
@@ -147,25 +159,22 @@ fn child<R: Read + Seek>(
     mut range: Range<u64>,
     wanted: &[u8; 4],
 ) -> io::Result<Option<Range<u64>>> {
-    while let Some((kind, body, next)) = first_box(reader, range.clone())? {
+    while let Some(Header { kind, begin, end }) = first_box(reader, range.clone())? {
         if &kind == wanted {
-            return Ok(Some(body));
+            return Ok(Some(begin..end));
         }
-        range.start = next;
+        range.start = end;
     }
     Ok(None)
 }
 
-/// The kind and body of the box at the start of `range`, and where the next one begins.
-fn first_box<R: Read + Seek>(
-    reader: &mut R,
-    range: Range<u64>,
-) -> io::Result<Option<([u8; 4], Range<u64>, u64)>> {
+/// The box at the start of `range`, unless it runs over the range's end.
+fn first_box<R: Read + Seek>(reader: &mut R, range: Range<u64>) -> io::Result<Option<Header>> {
     if range.end.saturating_sub(range.start) < 8 {
         return Ok(None);
     }
-    let Header { kind, begin, end } = header(reader, range.clone())?;
-    Ok((begin <= end && end <= range.end).then_some((kind, begin..end, end)))
+    let header = header(reader, range.clone())?;
+    Ok((header.begin <= header.end && header.end <= range.end).then_some(header))
 }
 
 /// A box: its kind and where its body begins and ends.

@@ -24,7 +24,9 @@ impl ProgressReport {
             (_, Some(_)) => ProgressBar::new(seconds),
             (_, None) => ProgressBar::no_length(),
         };
-        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} s of audio, {elapsed} {wide_msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} s of audio, {elapsed} {wide_msg}")
+        {
             bar.set_style(style);
         }
         let tenth = (seconds * u64::from(SAMPLE_RATE) / 10).max(1);

@@ -1,4 +1,10 @@
 //! Files of all formats: their samples, their times, their lengths.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod recordings;
 
@@ -101,11 +107,13 @@ fn eight_bit_stereo_at_44_khz_works() {
 }
 
 /// Name, rate, channels, codec, gain of the average, the least correlation.
-const COMMITTED: [(&str, u32, usize, &str, f64, f64); 7] = [
+const COMMITTED: [(&str, u32, usize, &str, f64, f64); 9] = [
     ("mono.flac", 22_050, 1, "flac", 1.0, 0.999_99),
     ("stereo.mp3", 44_100, 2, "mp3", 0.75, 0.995),
     ("stereo.ogg", 48_000, 2, "vorbis", 0.75, 0.995),
+    ("pages.ogg", 48_000, 2, "vorbis", 0.75, 0.995),
     ("aac.m4a", 44_100, 2, "aac", 0.75, 0.995),
+    ("fragments.m4a", 44_100, 2, "aac", 0.75, 0.995),
     ("stereo-24-bit.flac", 44_100, 2, "flac", 0.75, 0.999_99),
     ("alac.m4a", 32_000, 2, "alac", 0.75, 0.999_99),
     ("no-header.mp3", 44_100, 2, "mp3", 0.75, 0.995),
@@ -133,8 +141,9 @@ fn compressed_files_stay_in_time() {
         let (shift, correlation) = alignment(&heard, &expected);
         assert!(correlation > least, "{name}: correlation {correlation} at {shift}");
         assert_eq!(shift, 0, "{name}");
-        if name == "no-header.mp3" {
-            assert!(heard.len() > expected.len(), "nothing is cut off");
+        if matches!(name, "no-header.mp3" | "fragments.m4a") {
+            // Nothing tells where the sound ends and padding begins.
+            assert!(heard.len() >= expected.len(), "{name}: {} samples", heard.len());
             continue;
         }
         // The edit list of an MP4 counts in milliseconds.

@@ -252,5 +252,6 @@ fn the_default_model_reads_beyond_its_512_tokens() {
     let positive = |probabilities: Option<Vec<f32>>| probabilities.unwrap()[2];
     let alone = positive(model.probabilities(&praise).unwrap());
     let both = positive(model.probabilities(&(praise + &complaint)).unwrap());
-    assert!(alone > 0.8 && (0.2..0.8).contains(&both), "{alone} {both}");
+    // Cut off after 512 tokens, the two texts would be one and the same.
+    assert!(both < alone - 0.2, "{alone} {both}");
 }

@@ -3,6 +3,7 @@
 //!     cargo bench -p undertone-vad
 //!
 //! Silero VAD needs the models of `make models`.
+#![allow(clippy::expect_used, reason = "a bench that cannot go on fails")]
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -27,7 +28,8 @@ fn hear(detector: &mut dyn Detector, samples: &[f32]) {
 
 fn detectors(criterion: &mut Criterion) {
     let samples = speech();
-    let model = SileroModel::open(Path::new("silero-vad"), None, NonZeroUsize::MIN).expect("run `make models` first");
+    let model =
+        SileroModel::open(Path::new("silero-vad"), None, NonZeroUsize::MIN).expect("run `make models` first");
     let detectors: [(&str, Box<dyn Detector>); 3] = [
         ("silero", Box::new(model.detector())),
         ("energy", Box::new(Energy::new(10.0))),

@@ -48,7 +48,10 @@ fn read(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {
     if (format.channels, format.sample_rate, format.bits_per_sample) != (1, 16_000, 16) {
         return Err(format!("{} is not mono, 16 kHz, 16 bit", path.display()).into());
     }
-    Ok(file.samples::<i16>().map(|sample| sample.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?)
+    Ok(file
+        .samples::<i16>()
+        .map(|sample| sample.map(|s| f32::from(s) / 32768.0))
+        .collect::<Result<_, _>>()?)
 }
 
 fn power(samples: &[f32]) -> f32 {
@@ -120,12 +123,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let touches = |segment: &Speech, utterance: &Utterance| {
         segment.start < utterance.end && segment.end > utterance.start
     };
-    println!("{:28} {:>8} {:>9} {:>12} {:>12}", "utterance", "seconds", "segments", "before (ms)", "behind (ms)");
+    println!(
+        "{:28} {:>8} {:>9} {:>12} {:>12}",
+        "utterance", "seconds", "segments", "before (ms)", "behind (ms)"
+    );
     let (mut found, mut clipped) = (0, 0);
     for utterance in &utterances {
         let own: Vec<_> = segments.iter().filter(|segment| touches(segment, utterance)).collect();
         let (Some(first), Some(last)) = (own.first(), own.last()) else {
-            println!("{:28} {:8.2} {:>9}", utterance.name, seconds(utterance.offset - utterance.onset), "missed");
+            println!(
+                "{:28} {:8.2} {:>9}",
+                utterance.name,
+                seconds(utterance.offset - utterance.onset),
+                "missed"
+            );
             continue;
         };
         let before = milliseconds(first.start, utterance.onset);
@@ -135,10 +146,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let length = seconds(utterance.offset - utterance.onset);
         println!("{:28} {length:8.2} {:9} {before:12.0} {behind:12.0}", utterance.name, own.len());
     }
-    let alien = segments.iter().filter(|segment| !utterances.iter().any(|other| touches(segment, other))).count();
-    let bridged = segments.iter().filter(|segment| {
-        utterances.iter().filter(|utterance| touches(segment, utterance)).count() > 1
-    });
+    let alien =
+        segments.iter().filter(|segment| !utterances.iter().any(|other| touches(segment, other))).count();
+    let bridged = segments
+        .iter()
+        .filter(|segment| utterances.iter().filter(|utterance| touches(segment, utterance)).count() > 1);
     println!(
         "found {found} of {}, clipped {clipped}, segments {}, over two utterances {}, over none {alien}, cancelled {cancelled}",
         utterances.len(),

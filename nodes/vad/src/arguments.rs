@@ -106,7 +106,9 @@ pub enum ArgumentsError {
         value: f32,
     },
     /// Speech would be silence at once.
-    #[error("--negative-threshold {negative} is above --threshold {threshold}: speech would begin and end on the same frame; give at most {threshold}")]
+    #[error(
+        "--negative-threshold {negative} is above --threshold {threshold}: speech would begin and end on the same frame; give at most {threshold}"
+    )]
     NegativeThreshold {
         /// The negative threshold.
         negative: f32,
@@ -114,7 +116,9 @@ pub enum ArgumentsError {
         threshold: f32,
     },
     /// A duration is longer than one that it must fit into.
-    #[error("--{name} {value} is more than --{limit_name} {limit}: {reason}; lower the first or raise the second")]
+    #[error(
+        "--{name} {value} is more than --{limit_name} {limit}: {reason}; lower the first or raise the second"
+    )]
     TooLong {
         /// The argument.
         name: &'static str,
@@ -128,7 +132,9 @@ pub enum ArgumentsError {
         reason: &'static str,
     },
     /// There is no room for a segment.
-    #[error("--longest-seconds {longest} is too short: with this pre-roll, minimum speech and hangover, which must fit twice, give at least {least}")]
+    #[error(
+        "--longest-seconds {longest} is too short: with this pre-roll, minimum speech and hangover, which must fit twice, give at least {least}"
+    )]
     NoRoom {
         /// The longest segment in seconds.
         longest: f64,
@@ -136,7 +142,9 @@ pub enum ArgumentsError {
         least: f64,
     },
     /// Nothing would ever be sent, or pieces without samples.
-    #[error("--chunk-ms 0 is not possible: give at least 1; pieces count in whole frames of the detector anyway")]
+    #[error(
+        "--chunk-ms 0 is not possible: give at least 1; pieces count in whole frames of the detector anyway"
+    )]
     EmptyChunk,
     /// A margin that is no number.
     #[error("--margin-db {0} is not a number of decibels from 0 to 60")]

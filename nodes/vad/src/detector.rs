@@ -30,7 +30,9 @@ pub enum DetectorError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A model's output is not a probability.
-    #[error("the model {model} gave {value} where a probability from 0 to 1 belongs: it is not a Silero VAD, or damaged")]
+    #[error(
+        "the model {model} gave {value} where a probability from 0 to 1 belongs: it is not a Silero VAD, or damaged"
+    )]
     NotAProbability {
         /// The model.
         model: String,
@@ -38,7 +40,9 @@ pub enum DetectorError {
         value: String,
     },
     /// A model's output is too short or too long.
-    #[error("the model {model} gave {received} values as `{output}` instead of {expected}: it is not a Silero VAD for 16 kHz")]
+    #[error(
+        "the model {model} gave {received} values as `{output}` instead of {expected}: it is not a Silero VAD for 16 kHz"
+    )]
     OutputLength {
         /// The model.
         model: String,

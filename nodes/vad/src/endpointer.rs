@@ -169,8 +169,7 @@ impl Endpointer {
         output: &mut Vec<Speech>,
     ) -> Option<Segment> {
         let now = self.position();
-        let threshold =
-            if segment.speaking { self.rules.negative_threshold } else { self.rules.threshold };
+        let threshold = if segment.speaking { self.rules.negative_threshold } else { self.rules.threshold };
         segment.speaking = probability >= threshold;
         if segment.speaking {
             segment.last_speech = now;

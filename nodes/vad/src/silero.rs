@@ -57,7 +57,11 @@ fn check(session: &Session) -> Result<(), DetectorError> {
     ];
     let outputs = [
         Port { name: "output", element: Element::F32, shape: &[Open("batch"), Fixed(1)] },
-        Port { name: "stateN", element: Element::F32, shape: &[Open("layers"), Open("batch"), Open("width")] },
+        Port {
+            name: "stateN",
+            element: Element::F32,
+            shape: &[Open("layers"), Open("batch"), Open("width")],
+        },
     ];
     Ok(session.check(&inputs, &outputs)?)
 }

@@ -26,7 +26,9 @@ pub enum VadError {
     #[error(transparent)]
     Detector(#[from] DetectorError),
     /// Audio at another rate.
-    #[error("audio at {received} Hz arrived at sample {start}, but the detectors take {SAMPLE_RATE} Hz: let the source resample it, or put a resampler before this node")]
+    #[error(
+        "audio at {received} Hz arrived at sample {start}, but the detectors take {SAMPLE_RATE} Hz: let the source resample it, or put a resampler before this node"
+    )]
     SampleRate {
         /// Where.
         start: u64,
@@ -34,7 +36,9 @@ pub enum VadError {
         received: u32,
     },
     /// Audio that does not follow the audio before.
-    #[error("audio that starts at sample {received} arrived where sample {expected} belongs (the end of the audio before and a gap of {gap} samples): two sources may be wired to this input, or the sender counts lost samples wrongly")]
+    #[error(
+        "audio that starts at sample {received} arrived where sample {expected} belongs (the end of the audio before and a gap of {gap} samples): two sources may be wired to this input, or the sender counts lost samples wrongly"
+    )]
     Discontinuity {
         /// Where the audio should start.
         expected: u64,
@@ -52,7 +56,9 @@ pub enum VadError {
         value: f32,
     },
     /// A change that cannot be made at run time.
-    #[error("--{name} cannot be changed while the graph runs, only thresholds and durations can: stop the graph, write it under `args:` and start again")]
+    #[error(
+        "--{name} cannot be changed while the graph runs, only thresholds and durations can: stop the graph, write it under `args:` and start again"
+    )]
     Fixed {
         /// The argument.
         name: &'static str,

@@ -1,4 +1,5 @@
 //! Arguments: defaults, and every contradiction with what the error says of it.
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use clap::{CommandFactory, Parser};
 use undertone_vad::{Arguments, DetectorKind, WebrtcMode};

@@ -3,6 +3,12 @@
 //! The first test is a second endpointer that sees the whole recording at once and knows segments, not messages: both
 //! must find the same segments. The second follows the messages frame by frame, with the cuts of long segments and with
 //! gaps, and holds each against what a consumer may rely on: order, numbers, samples, ends, watermarks, latency.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 use proptest::prelude::*;
 use undertone_messages::{Phase, Speech};
@@ -213,10 +219,15 @@ impl Consumer {
             assert_eq!(first, Some(Phase::More), "resumed speech is told at once");
         }
         if !was_open {
-            assert_eq!(speaking, first == Some(Phase::Open), "a segment opens with the first frame of speech");
+            assert_eq!(
+                speaking,
+                first == Some(Phase::Open),
+                "a segment opens with the first frame of speech"
+            );
         }
         let hangs = self.pause().is_some_and(|pause| pause >= self.rules.hangover);
-        let is_long = self.open.as_ref().is_some_and(|heard| self.now - heard.start + FRAME > self.rules.longest);
+        let is_long =
+            self.open.as_ref().is_some_and(|heard| self.now - heard.start + FRAME > self.rules.longest);
         for message in messages {
             let end_is_due = was_open && (hangs || is_long);
             self.receive(message, end_is_due, hangs);
@@ -278,7 +289,9 @@ impl Consumer {
         assert_eq!(message.segment, self.next);
         self.next += 1;
         let mut heard = match (self.cut.take(), self.unheard.take()) {
-            (Some((cut, before)), None) => Heard { number: self.next - 1, start: cut, is_rest: true, ..before },
+            (Some((cut, before)), None) => {
+                Heard { number: self.next - 1, start: cut, is_rest: true, ..before }
+            }
             (None, Some(begin)) => Heard {
                 number: self.next - 1,
                 start: begin.saturating_sub(self.rules.pre_roll).max(self.floor).max(self.recorded),

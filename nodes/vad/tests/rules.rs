@@ -1,4 +1,5 @@
 //! Endpointing at single points where a number says more than a property: cuts, watermarks, hysteresis.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use undertone_messages::{Phase, Speech};
 use undertone_vad::{EndpointRules, Endpointer};
@@ -100,8 +101,10 @@ fn between_the_thresholds_speech_lasts_but_does_not_begin() {
 
 #[test]
 fn resumed_speech_brings_the_samples_of_the_pause() {
-    let heard = messages(rules(), [repeat(0.9, 10), repeat(0.1, 8), repeat(0.9, 1), repeat(0.1, 20)].concat());
-    let tentative = heard.iter().position(|message| message.phase == Phase::Tentative).expect("a pause of 256 ms");
+    let heard =
+        messages(rules(), [repeat(0.9, 10), repeat(0.1, 8), repeat(0.9, 1), repeat(0.1, 20)].concat());
+    let tentative =
+        heard.iter().position(|message| message.phase == Phase::Tentative).expect("a pause of 256 ms");
     let more = &heard[tentative + 1];
     assert_eq!((more.phase, more.end), (Phase::More, frame(19)));
     assert_eq!(more.samples.len() as u64, frame(19) - (frame(10) + 1600));
@@ -133,7 +136,11 @@ fn a_long_segment_is_cut_in_the_pause_and_nothing_is_lost() {
     assert_eq!(finals(&heard), [(0, cut), (cut, frame(1000))]);
     let first_final = heard.iter().position(|message| message.phase == Phase::Final).expect("there are two");
     let (before, after) = heard.split_at(first_final);
-    assert_eq!(before.last().map(|message| message.end), Some(frame(873)), "delivered before the cut was known");
+    assert_eq!(
+        before.last().map(|message| message.end),
+        Some(frame(873)),
+        "delivered before the cut was known"
+    );
     assert_eq!(after[1].phase, Phase::Open);
     assert_eq!((after[1].segment, after[1].start, after[1].end), (1, cut, frame(875)));
     assert_eq!(after[1].samples.len() as u64, frame(875) - cut);

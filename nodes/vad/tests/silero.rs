@@ -1,4 +1,5 @@
 //! Silero VAD on real speech, against the reference. Needs the models of `make models`.
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,8 @@ fn speech() -> Vec<f32> {
 }
 
 fn model() -> SileroModel {
-    SileroModel::open(Path::new("silero-vad"), None, std::num::NonZeroUsize::MIN).expect("run `make models` first")
+    SileroModel::open(Path::new("silero-vad"), None, std::num::NonZeroUsize::MIN)
+        .expect("run `make models` first")
 }
 
 fn probabilities(detector: &mut impl Detector, samples: &[f32]) -> Vec<f32> {

@@ -1,4 +1,5 @@
 //! The stage with the detectors that need no model: chunking, gaps, bad audio, changes at run time.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use clap::Parser;
 use proptest::prelude::*;
@@ -47,7 +48,8 @@ fn utterances(lengths: &[(usize, usize)]) -> Vec<f32> {
             if n >= silence * 1600 {
                 let time = n as f32 / 16_000.0;
                 let envelope = 0.6 + 0.4 * (time * 4.0 * std::f32::consts::TAU).sin();
-                let harmonics = (1..12).map(|k| (time * 140.0 * k as f32 * std::f32::consts::TAU).sin() / k as f32);
+                let harmonics =
+                    (1..12).map(|k| (time * 140.0 * k as f32 * std::f32::consts::TAU).sin() / k as f32);
                 sample += 0.1 * envelope * harmonics.sum::<f32>();
             }
             samples.push(sample);
@@ -72,7 +74,10 @@ fn utterances_are_found_with_their_pre_roll_and_post_roll() {
         assert_eq!(found.len(), 2, "{detector}: {found:?}");
         for ((start, end), (onset, offset)) in found.into_iter().zip([(16_000, 40_000), (72_000, 88_000)]) {
             let pre_roll = onset as i64 - start as i64;
-            assert!((4_000..=4_800 + 480).contains(&pre_roll), "{detector}: {pre_roll} samples before the onset");
+            assert!(
+                (4_000..=4_800 + 480).contains(&pre_roll),
+                "{detector}: {pre_roll} samples before the onset"
+            );
             let behind = end as i64 - offset as i64;
             assert!((1_000..=6_000).contains(&behind), "{detector}: {behind} samples behind the end");
         }
@@ -242,9 +247,8 @@ fn durations_change_in_a_running_session() {
 #[test]
 fn the_detector_does_not_change_and_a_bad_change_changes_nothing() {
     let (mut factory, mut stage) = session("--detector energy --hangover-ms 400");
-    let mut refused = |line: &str| {
-        factory.adjust(&arguments(line), &mut stage).expect_err("refused").to_string()
-    };
+    let mut refused =
+        |line: &str| factory.adjust(&arguments(line), &mut stage).expect_err("refused").to_string();
     assert!(refused("--detector webrtc").contains("--detector cannot be changed"));
     assert!(refused("--detector energy --margin-db 12").contains("--margin-db cannot be changed"));
     let bad = refused("--detector energy --threshold 0.1 --negative-threshold 0.2");

@@ -209,7 +209,8 @@ mod tests {
         level.push(frame(0, vec![0.1; 100], 0), &mut output).unwrap();
         level.push(frame(150, vec![0.1; 160], 50), &mut output).unwrap();
         level.finish(&mut output).unwrap();
-        let shape: Vec<_> = output.iter().map(|frame| (frame.start, frame.samples.len(), frame.gap)).collect();
+        let shape: Vec<_> =
+            output.iter().map(|frame| (frame.start, frame.samples.len(), frame.gap)).collect();
         assert_eq!(shape, [(0, 100, 0), (150, 0, 50), (150, 160, 0)]);
     }
 
