@@ -253,7 +253,7 @@ impl<A: Parser + Clone> Node<A> {
             Some(value) => changed.insert(key.to_owned(), value.clone()),
             None => changed.remove(key),
         };
-        match parse::<A>(&changed) {
+        match parse::<A>(std::env::args_os(), &changed) {
             Ok((arguments, _)) => {
                 tracing::info!("arguments changed at run time: {changed:?}");
                 self.changed = changed;

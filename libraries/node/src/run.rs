@@ -26,14 +26,17 @@ pub(crate) struct NodeArguments {
 /// Arguments that were changed at run time, by name without dashes.
 pub(crate) type Changes = BTreeMap<String, serde_json::Value>;
 
-/// Parses the process's arguments, with `changes` behind them.
+/// Parses the words of a command line, with `changes` behind them.
 ///
 /// # Errors
 ///
 /// Clap's own, which suggest the right name.
-pub(crate) fn parse<A: Parser>(changes: &Changes) -> Result<(A, NodeArguments), clap::Error> {
+pub(crate) fn parse<A: Parser>(
+    words: impl IntoIterator<Item = OsString>,
+    changes: &Changes,
+) -> Result<(A, NodeArguments), clap::Error> {
     let command = NodeArguments::augment_args(A::command()).args_override_self(true);
-    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let mut words: Vec<OsString> = words.into_iter().collect();
     for (name, value) in changes {
         let takes_value = command
             .get_arguments()
@@ -75,7 +78,7 @@ impl<A: Parser + Clone> Start<A> {
 
 /// Runs a node's process: arguments, log and exit code around `body`.
 pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> ExitCode {
-    let (arguments, own) = match parse::<A>(&Changes::new()) {
+    let (arguments, own) = match parse::<A>(std::env::args_os(), &Changes::new()) {
         Ok(parsed) => parsed,
         Err(error) => {
             // Help and version are no errors and go to standard output, with exit code 0; the rest is exit code 2.
@@ -140,4 +143,55 @@ where
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Finds speech.
+    #[derive(Clone, Debug, PartialEq, Parser)]
+    #[command(name = "finder")]
+    struct Finder {
+        /// How sure.
+        #[arg(long, default_value_t = 0.5)]
+        threshold: f32,
+        /// Say more.
+        #[arg(long)]
+        partials: bool,
+    }
+
+    fn parse_with(changes: &[(&str, serde_json::Value)]) -> Result<Finder, String> {
+        let words = ["finder", "--threshold", "0.4"].map(OsString::from);
+        let changes = changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        parse::<Finder>(words, &changes).map(|(finder, _)| finder).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn changes_at_run_time_override_the_graph() {
+        assert_eq!(parse_with(&[]), Ok(Finder { threshold: 0.4, partials: false }));
+        let changed = parse_with(&[("threshold", json!(0.7)), ("partials", json!(true))]);
+        assert_eq!(changed, Ok(Finder { threshold: 0.7, partials: true }));
+        assert_eq!(
+            parse_with(&[("threshold", json!("0.6"))]),
+            Ok(Finder { threshold: 0.6, partials: false })
+        );
+        assert_eq!(parse_with(&[("partials", json!(false))]), Ok(Finder { threshold: 0.4, partials: false }));
+    }
+
+    #[test]
+    fn a_mistyped_name_suggests_the_right_one() {
+        let error = parse_with(&[("treshold", json!(0.7))]).unwrap_err();
+        assert!(error.contains("--treshold") && error.contains("--threshold"), "{error}");
+        assert!(parse_with(&[("threshold", json!("loud"))]).unwrap_err().contains("loud"));
+    }
+
+    #[test]
+    fn help_is_about_the_node() {
+        let words = ["finder", "--help"].map(OsString::from);
+        let help = parse::<Finder>(words, &Changes::new()).unwrap_err().to_string();
+        assert!(help.starts_with("Finds speech") && help.contains("--log-level"), "{help}");
+    }
 }

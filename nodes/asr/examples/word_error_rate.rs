@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use undertone_asr::{Arguments, AsrFactory};
-use undertone_messages::{Phase, Speech, Transcript, TranscriptStatus};
+use undertone_messages::{Phase, Speech, Transcript, TranscriptStatus, seconds};
 use undertone_stage::{Factory, Stage};
 
 #[derive(clap::Parser)]
@@ -22,7 +22,7 @@ struct Measurement {
     /// The table of files and transcripts
     #[arg(long, value_name = "TSV")]
     transcripts: PathBuf,
-    /// Print each file's transcript with its evidence
+    /// Print each file's transcript with its evidence and the words with their times
     #[arg(long)]
     each: bool,
     #[command(flatten)]
@@ -81,6 +81,9 @@ fn print(file: &str, samples: usize, time: Duration, errors: usize, transcript: 
         samples as f64 / 16_000.0,
         time.as_secs_f64(),
     );
+    for word in &transcript.words {
+        println!("\t{:.2} s\t{:.2} s\t{:.3}\t{}", seconds(word.start), seconds(word.end), word.probability, word.text);
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {

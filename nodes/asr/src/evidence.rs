@@ -22,6 +22,10 @@ pub struct Limits {
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.6)]
     pub no_speech_threshold: f32,
 
+    /// Nobody spoke, however sure the model is of its words, if its no-speech probability is above this
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.85)]
+    pub silence_threshold: f32,
+
     /// See `--no-speech-threshold`
     #[arg(long, value_name = "LOG-PROBABILITY", default_value_t = -1.0, allow_negative_numbers = true)]
     pub log_probability_threshold: f32,
@@ -77,7 +81,7 @@ impl Limits {
     /// The reasons against a transcript, with the numbers, or `None` if it may pass.
     pub fn objection(&self, wording: &Wording, evidence: &Evidence) -> Option<String> {
         if wording.words.is_empty() {
-            return Some(no_words(evidence));
+            return Some(no_words(&wording.notes, evidence));
         }
         let reasons: Vec<String> = [
             self.nobody_spoke(evidence),
@@ -94,6 +98,10 @@ impl Limits {
 
     fn nobody_spoke(&self, evidence: &Evidence) -> Option<String> {
         let Evidence { no_speech_probability: silent, average_log_probability: sure, .. } = evidence;
+        if *silent > self.silence_threshold {
+            let limit = self.silence_threshold;
+            return Some(format!("nobody seems to speak: no-speech probability {silent:.2} is above {limit}"));
+        }
         (*silent > self.no_speech_threshold && *sure < self.log_probability_threshold).then(|| {
             format!(
                 "nobody seems to speak: no-speech probability {silent:.2} is above {} and average log-probability {sure:.2} below {}",
@@ -146,10 +154,11 @@ impl Limits {
     }
 }
 
-fn no_words(evidence: &Evidence) -> String {
+fn no_words(notes: &[String], evidence: &Evidence) -> String {
     let Evidence { no_speech_probability, average_log_probability, .. } = evidence;
+    let only = if notes.is_empty() { String::new() } else { format!(", only {}", notes.join(" ")) };
     format!(
-        "no words recognised (no-speech probability {no_speech_probability:.2}, average log-probability {average_log_probability:.2})"
+        "no words recognised{only} (no-speech probability {no_speech_probability:.2}, average log-probability {average_log_probability:.2})"
     )
 }
 
@@ -185,7 +194,8 @@ mod tests {
 
     fn said(text: &str) -> Wording {
         let word = |text: &str| TimedWord { text: text.to_owned(), start: 0, end: 0, probability: 0.9 };
-        Wording { text: text.to_owned(), words: text.split_whitespace().map(word).collect() }
+        let words = text.split_whitespace().map(word).collect();
+        Wording { text: text.to_owned(), words, notes: Vec::new() }
     }
 
     fn sure(seconds: f64) -> Evidence {
@@ -199,12 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn no_speech_counts_only_if_the_model_was_unsure() {
-        let silent = Evidence { no_speech_probability: 0.9, ..sure(3.0) };
+    fn no_speech_counts_if_it_is_certain_or_the_words_are_not() {
+        let certain = Evidence { no_speech_probability: 0.95, ..sure(3.0) };
+        let reason = limits().objection(&said("Thank you."), &certain).expect("a rejection");
+        assert!(reason.contains("0.95 is above 0.85"), "{reason}");
+        let silent = Evidence { no_speech_probability: 0.7, ..sure(3.0) };
         assert_eq!(limits().objection(&said("Thank you."), &silent), None);
         let unsure = Evidence { average_log_probability: -1.1, ..silent };
         let reason = limits().objection(&said("Thank you."), &unsure).expect("a rejection");
-        assert!(reason.contains("0.90") && reason.contains("-1.10"), "{reason}");
+        assert!(reason.contains("0.70") && reason.contains("-1.10"), "{reason}");
     }
 
     #[test]

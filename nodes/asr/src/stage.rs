@@ -123,18 +123,24 @@ impl Asr {
 
     fn transcript(&self, segment: &Segment, transcription: Transcription) -> Transcript {
         let Transcription { wording, language, objection, .. } = transcription;
-        let words = wording.words.into_iter().map(|word| Word {
-            text: word.text,
-            start: segment.start + word.start,
-            end: segment.start + word.end,
-            probability: word.probability,
-        });
+        let words: Vec<Word> = wording
+            .words
+            .into_iter()
+            .map(|word| Word {
+                text: word.text,
+                start: segment.start + word.start,
+                end: segment.start + word.end,
+                probability: word.probability,
+            })
+            .collect();
+        // Of what was rejected, all may be seen.
+        let text = if words.is_empty() { wording.notes.join(" ") } else { wording.text };
         Transcript {
             segment: segment.number,
             start: segment.start,
             end: segment.end(),
-            text: wording.text,
-            words: words.collect(),
+            text,
+            words,
             average_log_probability: transcription.average_log_probability,
             no_speech_probability: transcription.no_speech_probability,
             language,

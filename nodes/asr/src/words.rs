@@ -34,6 +34,8 @@ pub struct Wording {
     pub text: String,
     /// The words in order, none before the end of the one before. What has neither letter nor digit is no word.
     pub words: Vec<TimedWord>,
+    /// The notes in brackets that were taken out of the text.
+    pub notes: Vec<String>,
 }
 
 /// The tokens of one word, glued together.
@@ -53,7 +55,7 @@ struct Group {
 /// `language` that is written without them every character counts as a word, as in Whisper's own `tokenizer.py`.
 pub fn wording(tokens: &[Token], language: &str, length: u64) -> Wording {
     let mut groups = group(tokens, !spaceless(language), length);
-    remove_notes(&mut groups);
+    let notes = remove_notes(&mut groups);
     let text: String = groups.iter().map(|group| group.text.as_str()).collect();
     let words = groups
         .into_iter()
@@ -65,7 +67,7 @@ pub fn wording(tokens: &[Token], language: &str, length: u64) -> Wording {
             probability: group.probability,
         })
         .collect();
-    Wording { text: text.trim().to_owned(), words }
+    Wording { text: text.trim().to_owned(), words, notes }
 }
 
 /// The word as it is compared with others: lower case, letters and digits alone.
@@ -129,15 +131,19 @@ fn bytes_due(due: usize, bytes: &[u8]) -> usize {
     })
 }
 
-/// Removes notes in brackets that begin and end at the borders of words. A bracket without its partner stays.
-fn remove_notes(groups: &mut Vec<Group>) {
+/// Takes out notes in brackets that begin and end at the borders of words. A bracket without its partner stays.
+fn remove_notes(groups: &mut Vec<Group>) -> Vec<String> {
+    let mut notes = Vec::new();
     let mut at = 0;
     while let Some(length) = groups.get(at..).and_then(note_length) {
-        match length {
-            0 => at += 1,
-            length => drop(groups.drain(at..at + length)),
+        if length == 0 {
+            at += 1;
+        } else {
+            let note: String = groups.drain(at..at + length).map(|group| group.text).collect();
+            notes.push(note.trim().to_owned());
         }
     }
+    notes
 }
 
 /// How many groups the note that begins with the first one has; 0 if none begins here, `None` if there is no group.
@@ -216,15 +222,17 @@ mod tests {
 
     #[test]
     fn notes_in_brackets_are_not_said() {
-        for (tokens, text) in [
-            (vec![" [", "BL", "ANK", "_", "AUDIO", "]"], ""),
-            (vec![" (", "app", "lause", ")"], ""),
-            (vec![" Yes", " (", "laugh", "s", " loudly", ").", " Well"], "Yes Well"),
-            (vec![" (", "no", " end"], "(no end"),
-            (vec![" a", ")", " b"], "a) b"),
+        for (tokens, text, note) in [
+            (vec![" [", "BL", "ANK", "_", "AUDIO", "]"], "", Some("[BLANK_AUDIO]")),
+            (vec![" (", "app", "lause", ")"], "", Some("(applause)")),
+            (vec![" Yes", " (", "laugh", "s", " loudly", ").", " Well"], "Yes Well", Some("(laughs loudly).")),
+            (vec![" (", "no", " end"], "(no end", None),
+            (vec![" a", ")", " b"], "a) b", None),
         ] {
             let tokens: Vec<Token> = tokens.iter().map(|text| token(text, 5)).collect();
-            assert_eq!(wording(&tokens, "en", 100).text, text);
+            let wording = wording(&tokens, "en", 100);
+            assert_eq!(wording.text, text);
+            assert_eq!(wording.notes.first().map(String::as_str), note);
         }
     }
 

@@ -351,3 +351,52 @@ fn sentiment(segment: Segment, status: SentimentStatus, pooled: Pooled, text: St
         text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use undertone_messages::{Phase, ScalarBuffer, Scope};
+
+    use super::*;
+    use crate::arguments::Arguments;
+    use crate::config::Inputs;
+
+    #[test]
+    fn a_session_keeps_nothing_of_what_is_done() {
+        let inputs = Inputs::new(["speech", "acoustic", "text"]).unwrap();
+        let config = Config::new(&Arguments::parse_from(["fusion", "--pooling", "mean"]), inputs).unwrap();
+        let mut fusion = Fusion::new(config);
+        let mut output = Vec::new();
+        for segment in 0..100 {
+            let cancelled = segment % 3 == 0;
+            let phases = [Phase::Open, if cancelled { Phase::Cancelled } else { Phase::Final }];
+            for (input, modality) in [("acoustic", "voice"), ("text", "text")] {
+                for scope in [Scope::Window, Scope::Segment] {
+                    let estimate = Emotion {
+                        segment,
+                        start: segment,
+                        end: segment + 1,
+                        modality: modality.to_owned(),
+                        scope,
+                        labels: vec!["negative".to_owned(), "positive".to_owned()],
+                        probabilities: vec![0.5, 0.5],
+                        model: "model@0123456789ab".to_owned(),
+                        reason: String::new(),
+                    };
+                    if scope == Scope::Window || !cancelled {
+                        fusion.emotion(input, estimate, &mut output).unwrap();
+                    }
+                }
+            }
+            for phase in phases {
+                let samples = ScalarBuffer::from(Vec::new());
+                let speech =
+                    Speech { segment, start: segment, end: segment + 1, phase, samples, probability: 1.0 };
+                fusion.speech(&speech, &mut output).unwrap();
+            }
+        }
+        let kept = |segment| fusion.estimates.values().map(|input| input.branch.reports(segment).len()).sum();
+        assert_eq!((0..100).map(kept).sum::<usize>(), 0);
+        assert_eq!((fusion.ledger.front(), fusion.provisional.len()), (None, 0));
+    }
+}

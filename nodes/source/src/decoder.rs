@@ -17,6 +17,7 @@ use symphonia::core::formats::well_known::{
 use symphonia::core::formats::{FormatId, FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
 
 use crate::audio_file::Corruption;
 use crate::error::SourceError;
@@ -218,70 +219,68 @@ impl Decoder {
     pub(crate) fn next(&mut self, mono: &mut Vec<f64>) -> Result<Option<u64>, SourceError> {
         mono.clear();
         for _ in 0..MOST_IDLE_PACKETS {
-            if self.ended {
-                return Ok(None);
-            }
-            let packet = match self.format.next_packet() {
-                Ok(Some(packet)) if packet.track_id != self.track => continue,
-                Ok(Some(packet)) => packet,
-                Ok(None) => return self.end(false),
-                Err(Error::IoError(error)) if error.kind() == ErrorKind::UnexpectedEof => {
-                    return self.end(true);
-                }
-                Err(Error::IoError(error)) => {
-                    return Err(SourceError::Read { path: self.path.clone(), error });
-                }
-                Err(Error::ResetRequired) => return Err(self.chained()),
-                Err(error) => {
-                    self.ended = true;
-                    let error = self.corrupt(None, error.to_string(), false);
-                    self.tolerate(error)?;
-                    return Ok(None);
-                }
-            };
-            let buffer = match self.decoder.decode(&packet) {
-                Ok(buffer) => buffer,
-                Err(Error::DecodeError(reason)) => {
-                    self.failed(reason.to_owned())?;
-                    continue;
-                }
-                Err(Error::IoError(error)) => {
-                    self.failed(format!("the packet ends too early: {error}"))?;
-                    continue;
-                }
-                Err(error) => {
-                    self.failed(error.to_string())?;
-                    continue;
-                }
-            };
-            let length = buffer.frames();
-            if length == 0 {
+            let Some(packet) = self.packet()? else { return Ok(None) };
+            if packet.track_id != self.track || !self.decode(&packet)? {
                 continue;
             }
-            let (rate, channels) = (buffer.spec().rate(), buffer.num_planes());
-            buffer.copy_to_vecs_planar(&mut self.planes);
-            self.check_spec(rate, channels)?;
+            let length = self.planes.first().map_or(0, Vec::len) as i64;
             let start = if self.timed { packet.pts.get() } else { self.next };
-            let lost = self.place(start, length)?;
-            let (from, to) = self.window.clip(start.max(self.next), start.saturating_add(length as i64));
-            self.next = self.next.max(start.saturating_add(length as i64));
-            let (from, to) = (from.saturating_sub(start), to.saturating_sub(start));
+            let lost = self.place(start)?;
+            let end = start.saturating_add(length);
+            let (from, to) = self.window.clip(start.max(self.next), end);
+            self.next = self.next.max(end);
             if from < to {
-                self.mix(from as usize, (to - from) as usize, mono);
-                self.check_finite(start.saturating_add(from), mono)?;
-                return Ok(Some(lost));
+                self.mix((from - start) as usize, (to - from) as usize, mono);
+                self.check_finite(from, mono)?;
             }
-            if lost > 0 {
-                // Nothing of this packet is left, yet the loss before it has to be told.
+            // A loss has to be told even where nothing of the packet is left.
+            if from < to || lost > 0 {
                 return Ok(Some(lost));
             }
         }
         Err(self.corrupt(None, format!("{MOST_IDLE_PACKETS} packets in a row hold no sound"), true))
     }
 
+    /// The next packet of any track, or `None` at the end.
+    fn packet(&mut self) -> Result<Option<Packet>, SourceError> {
+        if self.ended {
+            return Ok(None);
+        }
+        match self.format.next_packet() {
+            Ok(Some(packet)) => return Ok(Some(packet)),
+            Ok(None) => self.end(false)?,
+            Err(Error::IoError(error)) if error.kind() == ErrorKind::UnexpectedEof => self.end(true)?,
+            Err(Error::IoError(error)) => return Err(SourceError::Read { path: self.path.clone(), error }),
+            Err(Error::ResetRequired) => return Err(self.chained()),
+            Err(error) => {
+                self.ended = true;
+                let error = self.corrupt(None, error.to_string(), false);
+                self.tolerate(error)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Decodes a packet into the planes. False if there is no sound in it, or it cannot be decoded.
+    fn decode(&mut self, packet: &Packet) -> Result<bool, SourceError> {
+        let reason = match self.decoder.decode(packet) {
+            Ok(buffer) if buffer.frames() == 0 => return Ok(false),
+            Ok(buffer) => {
+                let (rate, channels) = (buffer.spec().rate(), buffer.num_planes());
+                buffer.copy_to_vecs_planar(&mut self.planes);
+                self.check_spec(rate, channels)?;
+                return Ok(true);
+            }
+            Err(Error::DecodeError(reason)) => reason.to_owned(),
+            Err(Error::IoError(error)) => format!("the packet ends too early: {error}"),
+            Err(error) => error.to_string(),
+        };
+        self.failed(reason)?;
+        Ok(false)
+    }
+
     /// Compares a packet's time stamp with what was expected, and gives the samples that are lost before it.
-    fn place(&mut self, start: i64, length: usize) -> Result<u64, SourceError> {
-        let end = start.saturating_add(length as i64);
+    fn place(&mut self, start: i64) -> Result<u64, SourceError> {
         if !self.window.cut
             && self.window.end.is_some_and(|last| start > last.saturating_add(LONGEST_PADDING))
         {
@@ -305,8 +304,13 @@ impl Decoder {
         let (from, to) = self.window.clip(self.next, start);
         let lost = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
         if lost > 0 {
-            let hopeless = lost > LONGEST_GAP * u64::from(self.rate) || end < start;
-            let reason = self.failure.take().unwrap_or_else(|| "samples are missing".to_owned());
+            let hopeless = lost > LONGEST_GAP * u64::from(self.rate);
+            let guess = if self.next <= self.window.begin {
+                "its first packet is a later one; was it cut out of a longer file without encoding it again?"
+            } else {
+                "samples are missing"
+            };
+            let reason = self.failure.take().unwrap_or_else(|| guess.to_owned());
             let error = self.corrupt(Some(lost as f64 / f64::from(self.rate)), reason, hopeless);
             if hopeless {
                 return Err(error);
@@ -344,7 +348,7 @@ impl Decoder {
     }
 
     /// The end of the packets, `early` if the format expected more.
-    fn end(&mut self, early: bool) -> Result<Option<u64>, SourceError> {
+    fn end(&mut self, early: bool) -> Result<(), SourceError> {
         self.ended = true;
         let short = match self.window.end {
             Some(end) => self.next < end,
@@ -358,7 +362,7 @@ impl Decoder {
         } else if !self.damaged && self.decoder.finalize().verify_ok == Some(false) {
             self.tolerate(SourceError::Checksum { path: self.path.clone() })?;
         }
-        Ok(None)
+        Ok(())
     }
 
     fn tolerate(&mut self, error: SourceError) -> Result<(), SourceError> {
