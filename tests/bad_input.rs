@@ -1,5 +1,11 @@
 //! What goes wrong is said: what, where and what to do. No run that lost anything ends with exit code 0.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

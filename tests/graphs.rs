@@ -1,5 +1,10 @@
 //! Graphs as users write them: the default one, and others that differ from it in YAML alone.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::collections::BTreeMap;
 

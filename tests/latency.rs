@@ -36,7 +36,7 @@ fn main() {
         let largest = values.last().copied().unwrap_or(f64::NAN);
         println!("{part:<20} {median:>9.1} {mean:>9.1} {largest:>9.1}");
     }
-    let speech: f64 = outcome.results.iter().filter_map(|result| duration(result)).sum();
+    let speech: f64 = outcome.results.iter().filter_map(duration).sum();
     println!("{speech:.1} s of speech");
 }
 

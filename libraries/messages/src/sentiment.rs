@@ -29,7 +29,7 @@ names! {
         AudioOnly = "audio_only",
         /// Text alone.
         TextOnly = "text_only",
-        /// Neither: there is no estimate.
+        /// Neither of them: no estimate at all, or one of another modality alone.
         Neither = "neither",
     }
 }

@@ -25,6 +25,9 @@ struct Measurement {
     /// Print each file's transcript with its evidence and the words with their times
     #[arg(long)]
     each: bool,
+    /// How much of the log is shown: at debug, what is decoded a second time
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    log_level: tracing::level_filters::LevelFilter,
     #[command(flatten)]
     arguments: Arguments,
 }
@@ -40,6 +43,7 @@ struct Totals {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let measurement = Measurement::parse();
+    tracing_subscriber::fmt().with_max_level(measurement.log_level).with_writer(std::io::stderr).init();
     let mut factory = AsrFactory::load(&measurement.arguments)?;
     let folder = measurement.transcripts.parent().unwrap_or(Path::new("."));
     let mut totals = Totals::default();
@@ -82,7 +86,13 @@ fn print(file: &str, samples: usize, time: Duration, errors: usize, transcript: 
         time.as_secs_f64(),
     );
     for word in &transcript.words {
-        println!("\t{:.2} s\t{:.2} s\t{:.3}\t{}", seconds(word.start), seconds(word.end), word.probability, word.text);
+        println!(
+            "\t{:.2} s\t{:.2} s\t{:.3}\t{}",
+            seconds(word.start),
+            seconds(word.end),
+            word.probability,
+            word.text
+        );
     }
 }
 

@@ -100,7 +100,9 @@ impl Limits {
         let Evidence { no_speech_probability: silent, average_log_probability: sure, .. } = evidence;
         if *silent > self.silence_threshold {
             let limit = self.silence_threshold;
-            return Some(format!("nobody seems to speak: no-speech probability {silent:.2} is above {limit}"));
+            return Some(format!(
+                "nobody seems to speak: no-speech probability {silent:.2} is above {limit}"
+            ));
         }
         (*silent > self.no_speech_threshold && *sure < self.log_probability_threshold).then(|| {
             format!(

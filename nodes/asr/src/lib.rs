@@ -12,6 +12,7 @@ mod error;
 mod evidence;
 mod guard;
 mod model_file;
+mod pauses;
 mod recogniser;
 mod repetition;
 mod stage;

@@ -8,6 +8,7 @@ use crate::arguments::{Arguments, AudioContext};
 use crate::error::AsrError;
 use crate::evidence::{Evidence, Limits};
 use crate::guard::{Guard, Stop};
+use crate::pauses;
 use crate::recogniser::{Decoding, Recogniser, Recognition};
 use crate::repetition::RepetitionRule;
 use crate::windows::windows;
@@ -82,7 +83,7 @@ impl Transcriber {
             let piece = samples.get(window).unwrap_or_default();
             pieces.push((start, self.recogniser.recognise(piece, &self.decoding, &guard, None)?));
         }
-        Ok(self.judge(pieces, samples.len(), &guard))
+        Ok(self.judge(pieces, samples, &guard))
     }
 
     /// Tries a part of the encoder's window, if that was asked for. Nothing comes of it unless all is as it should be.
@@ -90,7 +91,7 @@ impl Transcriber {
         let Some(positions) = self.audio_context.positions(samples.len()) else { return Ok(None) };
         let guard = self.guard(samples.len(), STRICT);
         let found = self.recogniser.recognise(samples, &self.decoding, &guard, Some(positions))?;
-        let transcription = self.judge(vec![(0, found)], samples.len(), &guard);
+        let transcription = self.judge(vec![(0, found)], samples, &guard);
         match &transcription.objection {
             None => Ok(Some(transcription)),
             Some(objection) => {
@@ -109,15 +110,17 @@ impl Transcriber {
         self.recogniser.guard(repetition, self.limits.most_tokens(seconds(samples as u64)).min(MOST_TOKENS))
     }
 
-    fn judge(&self, pieces: Vec<(u64, Recognition)>, samples: usize, guard: &Guard) -> Transcription {
+    fn judge(&self, pieces: Vec<(u64, Recognition)>, samples: &[f32], guard: &Guard) -> Transcription {
         let stop = pieces.iter().find_map(|(_, piece)| stop(piece, guard));
         let whole = join(pieces);
         let average = (whole.log_probability / whole.count.max(1) as f64) as f32;
-        let wording = wording(&whole.tokens, &whole.language, samples as u64);
+        let length = samples.len() as u64;
+        let mut wording = wording(&whole.tokens, &whole.language, length);
+        pauses::trim(&mut wording.words, samples);
         let evidence = Evidence {
             no_speech_probability: whole.no_speech_probability,
             average_log_probability: average,
-            seconds: seconds(samples as u64),
+            seconds: seconds(length),
             stop,
         };
         Transcription {

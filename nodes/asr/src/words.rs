@@ -225,7 +225,11 @@ mod tests {
         for (tokens, text, note) in [
             (vec![" [", "BL", "ANK", "_", "AUDIO", "]"], "", Some("[BLANK_AUDIO]")),
             (vec![" (", "app", "lause", ")"], "", Some("(applause)")),
-            (vec![" Yes", " (", "laugh", "s", " loudly", ").", " Well"], "Yes Well", Some("(laughs loudly).")),
+            (
+                vec![" Yes", " (", "laugh", "s", " loudly", ").", " Well"],
+                "Yes Well",
+                Some("(laughs loudly)."),
+            ),
             (vec![" (", "no", " end"], "(no end", None),
             (vec![" a", ")", " b"], "a) b", None),
         ] {

@@ -395,8 +395,8 @@ mod tests {
                 fusion.speech(&speech, &mut output).unwrap();
             }
         }
-        let kept = |segment| fusion.estimates.values().map(|input| input.branch.reports(segment).len()).sum();
-        assert_eq!((0..100).map(kept).sum::<usize>(), 0);
+        let kept = |segment| fusion.estimates.values().any(|input| !input.branch.reports(segment).is_empty());
+        assert!(!(0..100).any(kept));
         assert_eq!((fusion.ledger.front(), fusion.provisional.len()), (None, 0));
     }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use eyre::{Result, bail, eyre};
 use undertone_messages::Sentiment;
 use undertone_node::{Event, Inputs, Start};
-use undertone_sink::{Arguments, Input, Sink};
+use undertone_sink::{Arguments, Format, Input, Sink, Summary};
 
 fn main() -> ExitCode {
     undertone_node::run(write_results)
@@ -34,12 +34,20 @@ fn write_results(start: Start<Arguments>) -> Result<()> {
                 let message = node.read::<Sentiment>(&delivery)?;
                 let end = message.body.as_ref().map(|result| result.end);
                 let latency = end.map(|end| account::latency(&node.arrived(&delivery.trace), end));
-                sink.push(input, message, latency.as_ref())?;
+                let summary = sink.push(input, message, latency.as_ref())?;
+                log(&arguments, summary);
             }
             Event::Lost { reason, .. } => bail!("{reason}"),
             Event::Arguments(_) => tracing::error!("a sink's arguments hold for its whole run"),
         }
     }
-    sink.finish()?;
+    log(&arguments, sink.finish()?);
     Ok(())
+}
+
+/// Logs the summaries of sessions, where they are not among what is printed.
+fn log(arguments: &Arguments, summaries: impl IntoIterator<Item = Summary>) {
+    if arguments.format != Format::Pretty {
+        summaries.into_iter().for_each(|summary| tracing::info!("{summary}"));
+    }
 }

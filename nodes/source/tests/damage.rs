@@ -309,9 +309,9 @@ fn cut_files_are_survived() {
 #[test]
 fn flipped_bytes_are_survived() {
     let scratch = Scratch::new();
-    let mut numbers = Numbers(4242);
+    let mut numbers = Numbers(2);
     for (name, bytes) in FILES.map(|name| (name, bytes_of(name))).into_iter().chain([("a.wav", wav())]) {
-        for round in 0..3_000 {
+        for round in 0..150 {
             let mut damaged = bytes.clone();
             // Headers decide what is allocated and looped over, so half of the damage is there.
             let reach = if round % 2 == 0 { bytes.len().min(256) } else { bytes.len() };
