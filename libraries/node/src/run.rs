@@ -131,14 +131,17 @@ where
                     }
                     bail!("{reason}");
                 }
-                Event::Arguments(changed) => {
-                    arguments = changed;
-                    for stage in sessions.states_mut() {
-                        if let Err(error) = factory.adjust(&arguments, stage) {
-                            tracing::error!("not changed in the session in progress: {error}");
+                Event::Arguments(changed) => match factory.create(&changed, &SessionId::from("")) {
+                    Err(error) => tracing::error!("the arguments stay as they were: {error}"),
+                    Ok(_) => {
+                        arguments = changed;
+                        for stage in sessions.states_mut() {
+                            if let Err(error) = factory.adjust(&arguments, stage) {
+                                tracing::error!("not changed in the session in progress: {error}");
+                            }
                         }
                     }
-                }
+                },
             }
         }
         Ok(())

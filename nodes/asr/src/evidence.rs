@@ -63,7 +63,7 @@ pub struct Evidence {
 impl Limits {
     /// What in the text itself counts as a loop.
     fn repetition(&self) -> RepetitionRule {
-        RepetitionRule { most: self.most_repetitions.into(), least_added: 9 }
+        RepetitionRule { most: self.most_repetitions.into(), least_added: 9, never_again: None }
     }
 
     /// The same in tokens, of which a word has more than one now and then.

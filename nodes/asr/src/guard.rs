@@ -28,10 +28,7 @@ impl fmt::Display for Stop {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loop(Repetition { length, times, .. }) => {
-                write!(
-                    formatter,
-                    "the decoder was caught in a loop: the same {length} tokens {times} times in a row"
-                )
+                write!(formatter, "the decoder was caught in a loop: the same {length} tokens {times} times")
             }
             Self::Runaway { tokens } => {
                 write!(
@@ -114,7 +111,7 @@ mod tests {
 
     fn guard() -> Guard {
         Guard {
-            repetition: RepetitionRule { most: 3, least_added: 9 },
+            repetition: RepetitionRule { most: 3, least_added: 9, never_again: None },
             most_tokens: 30,
             end_of_text: END,
             vocabulary: 60,

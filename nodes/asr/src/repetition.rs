@@ -10,11 +10,11 @@ pub struct Repetition {
     pub start: usize,
     /// Items in the phrase.
     pub length: usize,
-    /// How many times the whole phrase comes in a row, 2 or more.
+    /// How many times the whole phrase comes, 2 or more: in a row, or of twice perhaps apart.
     pub times: usize,
 }
 
-/// How much repetition is too much. Both conditions must hold.
+/// How much repetition is too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RepetitionRule {
     /// A phrase may come this many times in a row.
@@ -22,14 +22,18 @@ pub struct RepetitionRule {
     /// Repetitions that add fewer items than this do not count, so that "no, no, no, no!" stays possible where a
     /// sentence that comes four times is not.
     pub least_added: usize,
+    /// A phrase of so many items must not come again at all, even if something else was said in between.
+    pub never_again: Option<usize>,
 }
 
 impl RepetitionRule {
-    /// The first repetition that breaks the rule, looking for short phrases first.
+    /// The first repetition that breaks the rule, looking for short phrases in a row first.
     ///
     /// Takes time in the square of the number of items, which is at most a few hundred.
     pub fn broken_by<T: PartialEq>(&self, items: &[T]) -> Option<Repetition> {
-        (1..=items.len() / 2).find_map(|length| self.broken_by_phrases_of(length, items))
+        (1..=items.len() / 2)
+            .find_map(|length| self.broken_by_phrases_of(length, items))
+            .or_else(|| recurrence(self.never_again?, items))
     }
 
     fn broken_by_phrases_of<T: PartialEq>(&self, length: usize, items: &[T]) -> Option<Repetition> {
@@ -51,13 +55,23 @@ impl RepetitionRule {
     }
 }
 
+/// A phrase of `length` items that comes again behind its end.
+fn recurrence<T: PartialEq>(length: usize, items: &[T]) -> Option<Repetition> {
+    let start = items.windows(length.max(1)).enumerate().position(|(start, phrase)| {
+        items
+            .get(start + phrase.len()..)
+            .is_some_and(|rest| rest.windows(phrase.len()).any(|later| later == phrase))
+    })?;
+    Some(Repetition { start, length, times: 2 })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    const RULE: RepetitionRule = RepetitionRule { most: 3, least_added: 9 };
+    const RULE: RepetitionRule = RepetitionRule { most: 3, least_added: 9, never_again: None };
 
     fn words(text: &str) -> Vec<&str> {
         text.split(' ').collect()
@@ -93,10 +107,14 @@ mod tests {
 
     #[test]
     fn a_strict_rule_sees_the_second_time() {
-        let strict = RepetitionRule { most: 1, least_added: 4 };
+        let strict = RepetitionRule { most: 1, least_added: 4, never_again: Some(5) };
         let found = strict.broken_by(&words("by the back door by the back door"));
         assert_eq!(found, Some(Repetition { start: 0, length: 4, times: 2 }));
         assert_eq!(strict.broken_by(&words("no no no yes yes yes")), None);
+        let text = "that as an example of fine typography that has an example of fine typography";
+        assert_eq!(strict.broken_by(&words(text)), Some(Repetition { start: 2, length: 5, times: 2 }));
+        let text = "what your country can do for you ask what you can do for your country";
+        assert_eq!(strict.broken_by(&words(text)), None);
     }
 
     proptest! {
@@ -129,15 +147,27 @@ mod tests {
 
         #[test]
         fn items_that_differ_never_repeat(count in 0..200_usize) {
-            prop_assert_eq!(RULE.broken_by(&(0..count).collect::<Vec<_>>()), None);
+            let strictest = RepetitionRule { most: 1, least_added: 0, never_again: Some(1) };
+            prop_assert_eq!(strictest.broken_by(&(0..count).collect::<Vec<_>>()), None);
+        }
+
+        #[test]
+        fn a_phrase_that_comes_again_is_found(
+            phrase in prop::collection::vec(100..1000_u32, 5..9),
+            between in prop::collection::vec(0..50_u32, 0..20),
+        ) {
+            let items = [phrase.clone(), between, phrase].concat();
+            let rule = RepetitionRule { never_again: Some(5), ..RULE };
+            prop_assert!(rule.broken_by(&items).is_some());
         }
 
         /// The decoder asks after every token: a loop that was seen is not forgotten as the text goes on.
         #[test]
         fn what_was_found_stays_found(items in prop::collection::vec(0..2_u8, 0..60)) {
             let mut seen = false;
+            let rule = RepetitionRule { never_again: Some(4), ..RULE };
             for end in 0..=items.len() {
-                let found = RULE.broken_by(&items[..end]).is_some();
+                let found = rule.broken_by(&items[..end]).is_some();
                 prop_assert!(found || !seen);
                 seen = found;
             }

@@ -14,9 +14,9 @@ use crate::repetition::RepetitionRule;
 use crate::windows::windows;
 use crate::words::{Token, Wording, wording};
 
-/// With part of the window the decoder tends to say a phrase again before it goes wild, so there the second time is
-/// enough to look again.
-const STRICT: RepetitionRule = RepetitionRule { most: 1, least_added: 4 };
+/// With a part of the window the decoder tends to say a phrase again before it ends or goes wild, so there the second
+/// time is enough to decode again.
+const STRICT: RepetitionRule = RepetitionRule { most: 1, least_added: 4, never_again: Some(5) };
 /// whisper.cpp has room for 220 tokens; alignment reads past the text if the last of them does not end it.
 const MOST_TOKENS: usize = 216;
 

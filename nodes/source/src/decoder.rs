@@ -89,6 +89,10 @@ struct Window {
 impl Decoder {
     /// Opens a file and decodes nothing yet; [`Decoder::rate`] is the header's.
     pub(crate) fn open(path: &Path, corruption: Corruption) -> Result<Self, SourceError> {
+        guarded(path, || Self::open_unguarded(path, corruption))
+    }
+
+    fn open_unguarded(path: &Path, corruption: Corruption) -> Result<Self, SourceError> {
         let mut file = open_file(path)?;
         check_complete(path, &mut file)?;
         let format = probe(path, file)?;
@@ -217,6 +221,11 @@ impl Decoder {
     /// Replaces `mono` by the samples of the next packet. Gives the number of samples that are lost before them, or
     /// `None` at the end.
     pub(crate) fn next(&mut self, mono: &mut Vec<f64>) -> Result<Option<u64>, SourceError> {
+        let path = self.path.clone();
+        guarded(&path, || self.next_unguarded(mono))
+    }
+
+    fn next_unguarded(&mut self, mono: &mut Vec<f64>) -> Result<Option<u64>, SourceError> {
         mono.clear();
         for _ in 0..MOST_IDLE_PACKETS {
             let Some(packet) = self.packet()? else { return Ok(None) };
@@ -425,6 +434,16 @@ impl Decoder {
             reason: "a chained stream",
         }
     }
+}
+
+/// Runs what calls symphonia, and makes an error of its panics: on damaged files some of its assertions fail, such as one
+/// on seeking further than 2^63 bytes. Whoever gets an error drops the decoder, so no broken state is used again.
+fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, SourceError>) -> Result<T, SourceError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let reason = panic.downcast_ref::<String>().cloned();
+        let reason = reason.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(SourceError::DecoderFailed { path: path.to_owned(), reason: reason.unwrap_or_default() })
+    })
 }
 
 impl Window {

@@ -160,6 +160,17 @@ pub enum SourceError {
         /// Tolerance does not help.
         hopeless: bool,
     },
+    /// The decoder itself failed.
+    #[error(
+        "{} makes the decoder fail ({reason}); it is damaged, or of a kind that the decoder does not know; copy or record it again, or convert it first, for example with `ffmpeg -i INPUT -ac 1 -ar 16000 OUTPUT.wav`",
+        Located(path)
+    )]
+    DecoderFailed {
+        /// The file.
+        path: PathBuf,
+        /// The assertion that failed.
+        reason: String,
+    },
     /// The file decodes, but not to what was encoded.
     #[error(
         "{} is damaged: the decoded sound does not match the checksum in its header (MD5); copy or record it again, or take it as it is with `--tolerate-corruption`",

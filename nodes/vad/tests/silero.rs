@@ -84,7 +84,7 @@ fn three_phrases_are_three_segments_that_do_not_clip_a_word() {
         .filter(|message| message.phase == Phase::Final)
         .map(|message| (message.start, message.end))
         .collect();
-    // By ear and waveform: "And so … Americans" 0.33 to 2.22 s, "ask not" 3.27 to 4.42 s, "what your" from 5.38 s.
+    // By waveform and probability: "And so … Americans" 0.33 to 2.22 s, "ask not" 3.27 to 4.42 s, "what your" from 5.38 s.
     let phrases = [(5_280, 35_520), (52_320, 70_720), (86_080, 96_000)];
     assert_eq!(found.len(), phrases.len(), "{found:?}");
     for ((start, end), (onset, offset)) in found.into_iter().zip(phrases) {
