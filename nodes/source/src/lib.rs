@@ -1,9 +1,9 @@
 //! Recorded speech: files of any common format, decoded to 16 kHz mono and cut into frames.
 //!
 //! [`sessions`] turns what the user asked for into [`Session`]s. Each gives its [`Frames`], an iterator over
-//! [`undertone_messages::AudioFrame`]s that reads as it goes and holds less than a second of audio, whatever the length
-//! of the file. [`AudioFile`] is the way to one file's samples. [`Pacer`] and [`Lead`] say when a frame may be sent;
-//! they know no clock.
+//! [`undertone_messages::AudioFrame`]s that reads as it goes and, at any usual sample rate, holds less than a second of
+//! audio, whatever the length of the file. [`AudioFile`] is the way to one file's samples. [`Pacer`] and [`Lead`] say
+//! when a frame may be sent; they know no clock.
 //!
 //! What holds for every file:
 //!

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use eyre::{Result, bail};
 use undertone_messages::{AudioFrame, Message, SessionId, Watermark};
 use undertone_node::{Capture, Delivery, Event, Inputs, Next, Node, Start, Trace, now_ns};
-use undertone_source::{Arguments, Lead, Pace, Pacer, sessions};
+use undertone_source::{Arguments, Frames, Lead, Pace, Pacer, sessions};
 
 use crate::progress::ProgressReport;
 
@@ -33,7 +33,7 @@ fn send_recordings(start: Start<Arguments>) -> Result<()> {
         let mut seq = 0;
         let mut frames = session.frames(&arguments);
         while let Some(frame) = frames.next() {
-            frames.take_tolerated().iter().for_each(|error| tracing::warn!("{error}"));
+            log_tolerated(&mut frames);
             let frame = frame?;
             let due = pacer.due(&frame);
             if !source.wait_until(due)? {
@@ -43,6 +43,7 @@ fn send_recordings(start: Start<Arguments>) -> Result<()> {
             source.send(Message { session: session.name.clone(), seq, body: Some(frame) }, due)?;
             seq += 1;
         }
+        log_tolerated(&mut frames);
         if !source.wait_until(Duration::ZERO)? {
             return Ok(());
         }
@@ -50,6 +51,11 @@ fn send_recordings(start: Start<Arguments>) -> Result<()> {
     }
     progress.done();
     source.settle()
+}
+
+/// What `--tolerate-corruption` went over.
+fn log_tolerated(frames: &mut Frames) {
+    frames.take_tolerated().iter().for_each(|error| tracing::warn!("{error}"));
 }
 
 /// The node and what it knows of the audio on its way.

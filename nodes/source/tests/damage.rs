@@ -118,6 +118,20 @@ fn a_cut_mp4_is_told_at_once() {
     assert!(message.contains("header") && message.contains("missing moov atom"), "{message}");
 }
 
+/// Symphonia panics on it.
+#[test]
+fn an_mp4_that_points_before_its_beginning_is_an_error() {
+    let scratch = Scratch::new();
+    let mut bytes = bytes_of("fragments.m4a");
+    // The offset of the second fragment's samples, a signed number, is 12 bytes behind the box's name.
+    let runs: Vec<_> = (0..bytes.len() - 4).filter(|at| &bytes[*at..at + 4] == b"trun").collect();
+    bytes[runs[1] + 12] = 0x9d;
+    let outcome = read(&scratch.write("a.m4a", &bytes), Corruption::Tolerate);
+    let message = outcome.error.unwrap().to_string();
+    assert!(message.contains("makes the decoder fail"), "{message}");
+    assert!(outcome.samples.len() > 1_600, "what is before it is given");
+}
+
 #[test]
 fn damage_in_the_middle_is_an_error_that_says_where() {
     let scratch = Scratch::new();
