@@ -1,0 +1,51 @@
+//! What every message says of itself, whatever its type.
+
+use arrow::array::{Array, AsArray, StructArray};
+use arrow::datatypes::UInt64Type;
+
+use crate::columns::{Columns, MessageError};
+use crate::message::SessionId;
+
+/// The three fields that all messages share, and the time that a message speaks of: what a node needs that passes
+/// messages on without knowing their type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The session that the message belongs to.
+    pub session: SessionId,
+    /// The message's number in its stream.
+    pub seq: u64,
+    /// Whether the message ends its stream.
+    pub last: bool,
+    /// The sample index at which the message's content is complete: `end`, or for a watermark `position`, or for audio
+    /// `start` and the number of `samples`. `None` for the last message, and for types that have none of these.
+    pub time: Option<u64>,
+}
+
+impl Header {
+    /// Reads the header of a message of any type.
+    ///
+    /// # Errors
+    ///
+    /// The array is not a struct array of length 1, or one of the three fields is missing, null or of another type.
+    pub fn read(array: &dyn Array) -> Result<Self, MessageError> {
+        let columns = Columns::new("Undertone", array)?;
+        Ok(Self {
+            session: columns.text("session")?.into(),
+            seq: columns.u64("seq")?,
+            last: columns.boolean("last")?,
+            time: array.as_struct_opt().and_then(time),
+        })
+    }
+}
+
+/// See [`Header::time`].
+fn time(message: &StructArray) -> Option<u64> {
+    let number = |name: &str| {
+        let column = message.column_by_name(name)?.as_primitive_opt::<UInt64Type>()?;
+        column.is_valid(0).then(|| column.value(0))
+    };
+    number("end").or_else(|| number("position")).or_else(|| {
+        let samples = message.column_by_name("samples")?.as_list_opt::<i64>()?;
+        number("start")?.checked_add(samples.value(0).len() as u64)
+    })
+}
