@@ -129,6 +129,12 @@ impl ModelFolder {
         Ok(format!("{}@{}", self.name(), sha256.get(..12).unwrap_or(&sha256)))
     }
 
+    /// The files that were used so far, as `model/file`, with their SHA-256.
+    pub fn used(&self) -> BTreeMap<String, String> {
+        let hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        hashes.iter().map(|(file, hash)| (format!("{}/{file}", self.name()), hash.clone())).collect()
+    }
+
     /// Reads `config.json`.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ pub struct Header {
     /// The sample index at which the message's content is complete: `end`, or for a watermark `position`, or for audio
     /// `start` and the number of `samples`. `None` for the last message, and for types that have none of these.
     pub time: Option<u64>,
+    /// Samples that were lost right before this message, in audio; otherwise 0.
+    pub gap: u64,
 }
 
 impl Header {
@@ -29,23 +31,27 @@ impl Header {
     /// The array is not a struct array of length 1, or one of the three fields is missing, null or of another type.
     pub fn read(array: &dyn Array) -> Result<Self, MessageError> {
         let columns = Columns::new("Undertone", array)?;
+        let message = array.as_struct_opt();
         Ok(Self {
             session: columns.text("session")?.into(),
             seq: columns.u64("seq")?,
             last: columns.boolean("last")?,
-            time: array.as_struct_opt().and_then(time),
+            time: message.and_then(time),
+            gap: message.and_then(|message| number(message, "gap")).unwrap_or(0),
         })
     }
 }
 
 /// See [`Header::time`].
 fn time(message: &StructArray) -> Option<u64> {
-    let number = |name: &str| {
-        let column = message.column_by_name(name)?.as_primitive_opt::<UInt64Type>()?;
-        column.is_valid(0).then(|| column.value(0))
-    };
-    number("end").or_else(|| number("position")).or_else(|| {
+    number(message, "end").or_else(|| number(message, "position")).or_else(|| {
         let samples = message.column_by_name("samples")?.as_list_opt::<i64>()?;
-        number("start")?.checked_add(samples.value(0).len() as u64)
+        number(message, "start")?.checked_add(samples.value(0).len() as u64)
     })
+}
+
+/// A field, if there is a number in it.
+fn number(message: &StructArray, field: &str) -> Option<u64> {
+    let column = message.column_by_name(field)?.as_primitive_opt::<UInt64Type>()?;
+    column.is_valid(0).then(|| column.value(0))
 }

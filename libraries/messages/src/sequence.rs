@@ -45,6 +45,16 @@ pub enum SequenceError {
     },
 }
 
+impl SequenceError {
+    /// How many messages are missing, where that is known.
+    pub fn missing(&self) -> Option<u64> {
+        match self {
+            Self::Hole { missing, .. } => Some(*missing),
+            Self::Repeated { .. } | Self::CutOff { .. } => None,
+        }
+    }
+}
+
 /// The numbers that have arrived at one input, session by session.
 #[derive(Clone, Debug, Default)]
 pub struct Sequence {

@@ -4,14 +4,14 @@
 //!
 //! ```no_run
 //! use undertone_messages::AudioFrame;
-//! use undertone_node::{Event, Inputs, Node};
+//! use undertone_node::{Event, Inputs, Node, Outputs};
 //!
 //! #[derive(Clone, clap::Parser)]
 //! struct Arguments {}
 //!
 //! fn main() -> std::process::ExitCode {
 //!     undertone_node::run(|start: undertone_node::Start<Arguments>| {
-//!         let mut node = start.join(Inputs::Exactly(&["audio"]), &[])?;
+//!         let mut node = start.join(Inputs::Exactly(&["audio"]), Outputs::Optionally(&[]))?;
 //!         while let Some(event) = node.next_event()? {
 //!             if let Event::Message(delivery) = event {
 //!                 let message = node.read::<AudioFrame>(&delivery)?;
@@ -36,12 +36,18 @@
 //! 0: all streams ended, or dora asked the node to stop. 1: something failed, and the last line of the log says what.
 //! 2: the arguments are wrong.
 
+mod feed;
+mod lead;
 mod logs;
 mod lossless;
 mod node;
+mod report;
 mod run;
 mod trace;
 
-pub use node::{Delivery, Event, Inputs, Next, Node};
+pub use feed::{Feed, Pace};
+pub use lead::Lead;
+pub use node::{Delivery, Event, Inputs, Next, Node, Outputs};
+pub use report::{Incident, IncidentKind, InputReport, NodeReport, Wire};
 pub use run::{Start, run, run_stage};
 pub use trace::{Capture, Hop, Trace, now_ns};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, StructArray};
 use clap::Parser;
 use dora_node_api::dora_core::config::DataId;
 use dora_node_api::futures::StreamExt;
@@ -13,8 +13,10 @@ use dora_node_api::futures::future::{Either, select};
 use dora_node_api::{DoraArray, DoraNode, EventStream, StopCause};
 use eyre::{Context, Result, bail, eyre};
 use futures_timer::Delay;
-use undertone_messages::{Body, Message, Sequence};
+use serde_yaml_ng::Value;
+use undertone_messages::{Body, Header, Message, Sequence, SequenceError};
 
+use crate::report::{Incident, IncidentKind, InputReport, NodeReport, Reports, Wire};
 use crate::run::{Changes, parse};
 use crate::trace::{Hop, Trace, now_ns};
 
@@ -32,6 +34,15 @@ pub enum Inputs<'a> {
     AtLeast(&'a [&'a str]),
     /// This one, once or several times: under its name, or its name and a suffix, as in `audio-2`.
     Several(&'a str),
+}
+
+/// The outputs that a node gives.
+#[derive(Clone, Copy, Debug)]
+pub enum Outputs<'a> {
+    /// These, each of which may be left out.
+    Optionally(&'a [&'a str]),
+    /// Whatever the graph names.
+    Any,
 }
 
 /// What happens to a node.
@@ -83,13 +94,25 @@ struct Input {
     failure: Option<String>,
 }
 
+/// The state of one output.
+#[derive(Debug, Default)]
+struct Output {
+    sent: u64,
+    /// The news that went out with the last report.
+    reported: u64,
+}
+
 /// A node that has joined its graph.
 pub struct Node<A> {
     dora: DoraNode,
     events: EventStream,
     name: String,
     inputs: BTreeMap<String, Input>,
-    outputs: BTreeSet<String>,
+    outputs: BTreeMap<String, Output>,
+    /// What is known of the nodes before this one, and of this one all but the counts.
+    reports: Reports,
+    /// How often there was news in the reports.
+    news: u64,
     /// What `dora param set` has changed, by argument name.
     changed: Changes,
     /// When the node was done with the event before the present one.
@@ -102,7 +125,7 @@ pub struct Node<A> {
 
 impl<A: Parser + Clone> Node<A> {
     /// Joins the graph and checks that it is wired as the node expects.
-    pub(crate) fn join(inputs: Inputs<'_>, outputs: &[&str]) -> Result<Self> {
+    pub(crate) fn join(inputs: Inputs<'_>, outputs: Outputs<'_>) -> Result<Self> {
         if std::env::var_os("DORA_NODE_CONFIG").is_none() {
             bail!("a node runs in a graph: start it with `dora run dataflow.yml`, or see --help");
         }
@@ -118,19 +141,24 @@ impl<A: Parser + Clone> Node<A> {
         let name = dora.id().to_string();
         check_inputs(&name, inputs, &wired)?;
         let outputs_wired: BTreeSet<String> = config.outputs.iter().map(ToString::to_string).collect();
-        if let Some(unknown) = outputs_wired.iter().find(|output| !outputs.contains(&output.as_str())) {
-            bail!("node `{name}` has no output `{unknown}`; it gives: {}", outputs.join(", "));
-        }
+        check_outputs(&name, outputs, &outputs_wired)?;
         if dora.restart_count() > 0 {
             tracing::warn!("restarted: what this node knew of the sessions in progress is lost");
         }
+        let own = NodeReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            arguments: std::env::args().skip(1).collect(),
+            ..NodeReport::default()
+        };
         let now = now_ns();
         Ok(Self {
             dora,
             events,
+            reports: Reports(BTreeMap::from([(name.clone(), own)])),
+            news: 1,
             name,
             inputs: wired,
-            outputs: outputs_wired,
+            outputs: outputs_wired.into_iter().map(|output| (output, Output::default())).collect(),
             changed: Changes::new(),
             free_ns: now,
             begun_ns: now,
@@ -144,9 +172,82 @@ impl<A: Parser + Clone> Node<A> {
         self.inputs.keys().map(String::as_str)
     }
 
+    /// The output that an input is wired to, as `node/output`.
+    pub fn wire(&self, input: &str) -> Option<&str> {
+        self.inputs.get(input).map(|input| input.edge.as_str())
+    }
+
+    /// The outputs that the graph names, in alphabetical order.
+    pub fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.outputs.keys().map(String::as_str)
+    }
+
     /// Whether the graph names `output` among the node's outputs.
     pub fn has_output(&self, output: &str) -> bool {
-        self.outputs.contains(output)
+        self.outputs.contains_key(output)
+    }
+
+    /// The node's name in the graph.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The graph as dora read it, in YAML.
+    ///
+    /// # Errors
+    ///
+    /// Dora does not tell.
+    pub fn dataflow(&self) -> Result<String> {
+        let descriptor = self.dora.dataflow_descriptor().wrap_err("the graph is not known")?;
+        let write = || {
+            let mut graph = serde_yaml_ng::to_value(descriptor)?;
+            remove_nulls(&mut graph);
+            serde_yaml_ng::to_string(&graph)
+        };
+        write().wrap_err("the graph cannot be written")
+    }
+
+    /// Tells the files of the models that were loaded, with their SHA-256.
+    pub fn uses(&mut self, models: BTreeMap<String, String>) {
+        self.own().models = models;
+        self.news += 1;
+    }
+
+    /// Tells of something because of which another run might differ.
+    pub fn incident(&mut self, incident: Incident) {
+        let own = self.own();
+        if !own.incidents.contains(&incident) {
+            own.incidents.push(incident);
+            self.news += 1;
+        }
+    }
+
+    fn own(&mut self) -> &mut NodeReport {
+        self.reports.0.entry(self.name.clone()).or_default()
+    }
+
+    /// Brings the counts in the node's own report up to date.
+    fn count(&mut self) {
+        let input = |(name, input): (&String, &Input)| {
+            let ended = input.received > 0 && input.sequence.close().is_ok();
+            (name.clone(), InputReport { wire: input.edge.clone(), received: input.received, ended })
+        };
+        let inputs = self.inputs.iter().map(input).collect();
+        let outputs = self.outputs.iter().map(|(name, output)| (name.clone(), output.sent)).collect();
+        let own = self.own();
+        (own.inputs, own.outputs) = (inputs, outputs);
+    }
+
+    /// What this node knows of the nodes before it and of itself, by name.
+    pub fn reports(&mut self) -> &BTreeMap<String, NodeReport> {
+        self.count();
+        &self.reports.0
+    }
+
+    /// The account of all wires that lead here and whose messages have all arrived.
+    pub fn account(&mut self) -> Vec<Wire> {
+        self.count();
+        self.reports.account()
     }
 
     /// Whether dora has asked the node to stop.
@@ -203,11 +304,16 @@ impl<A: Parser + Clone> Node<A> {
     fn handle(&mut self, event: dora_node_api::Event) -> Result<Option<Event<A>>> {
         use dora_node_api::Event as Dora;
         match event {
-            Dora::Input { id, metadata, data } => Ok(Some(Event::Message(Delivery {
-                input: id.to_string(),
-                array: data.into_inner(),
-                trace: Trace::read(&metadata.parameters),
-            }))),
+            Dora::Input { id, metadata, data } => {
+                if let Some(reports) = Reports::read(&metadata.parameters) {
+                    self.news += u64::from(self.reports.merge(reports));
+                }
+                Ok(Some(Event::Message(Delivery {
+                    input: id.to_string(),
+                    array: data.into_inner(),
+                    trace: Trace::read(&metadata.parameters),
+                })))
+            }
             Dora::InputClosed { id } => Ok(self.closed(&id)),
             Dora::NodeFailed { affected_input_ids, error, source_node_id } => {
                 for id in &affected_input_ids {
@@ -256,6 +362,12 @@ impl<A: Parser + Clone> Node<A> {
         match parse::<A>(std::env::args_os(), &changed) {
             Ok((arguments, _)) => {
                 tracing::info!("arguments changed at run time: {changed:?}");
+                let text = match value {
+                    Some(value) => format!("`--{key}` was changed to {value} while the graph ran"),
+                    None => format!("`--{key}` was changed back while the graph ran"),
+                };
+                let kind = IncidentKind::Changed;
+                self.incident(Incident { kind, session: None, sample: None, amount: None, text });
                 self.changed = changed;
                 Some(Event::Arguments(arguments))
             }
@@ -272,14 +384,37 @@ impl<A: Parser + Clone> Node<A> {
     ///
     /// The message is of another type than `B`, or messages before it are missing. Names the edge.
     pub fn read<B: Body>(&mut self, delivery: &Delivery) -> Result<Message<B>> {
+        let edge = self.wire(&delivery.input).unwrap_or_default().to_owned();
+        let context = || format!("input `{}`, wired to {edge}", delivery.input);
+        let message = Message::<B>::decode(&delivery.array).wrap_err_with(context)?;
+        let (_, order) = self.read_header(delivery)?;
+        order.wrap_err_with(context)?;
+        Ok(message)
+    }
+
+    /// Reads what a message of any type says of itself, and whether its stream is whole so far.
+    ///
+    /// # Errors
+    ///
+    /// The message is none of Undertone's. Names the edge.
+    pub fn read_header(&mut self, delivery: &Delivery) -> Result<(Header, Result<(), SequenceError>)> {
         let name = &delivery.input;
         let input = self.inputs.get_mut(name).ok_or_else(|| eyre!("there is no input `{name}`"))?;
         let context = || format!("input `{name}`, wired to {}", input.edge);
-        let message = Message::<B>::decode(&delivery.array).wrap_err_with(context)?;
+        let header = Header::read(&delivery.array).wrap_err_with(context)?;
         input.received += 1;
-        let order = input.sequence.accept(&message.session, message.seq, message.body.is_none());
-        order.wrap_err_with(context)?;
-        Ok(message)
+        let order = input.sequence.accept(&header.session, header.seq, header.last);
+        if header.gap > 0 {
+            let text = format!("{} samples of audio were lost before they got into the graph", header.gap);
+            self.incident(Incident {
+                kind: IncidentKind::Gap,
+                session: Some(header.session.to_string()),
+                sample: header.time,
+                amount: Some(header.gap),
+                text,
+            });
+        }
+        Ok((header, order))
     }
 
     /// Sends a message that was caused by the audio and the messages of `cause`. Without the output in the graph,
@@ -289,13 +424,37 @@ impl<A: Parser + Clone> Node<A> {
     ///
     /// The message cannot be encoded or sent.
     pub fn send<B: Body>(&mut self, output: &str, message: Message<B>, cause: &Trace) -> Result<()> {
-        if !self.outputs.contains(output) {
+        if !self.outputs.contains_key(output) {
             return Ok(());
         }
-        let array = message.encode()?;
-        let metadata = self.arrived(cause).write();
+        let (seq, last) = (message.seq, message.body.is_none());
+        self.send_array(output, message.encode()?, seq, last, cause)
+    }
+
+    /// As [`Node::send`], for a message that is encoded already: number `seq` of its stream, and the `last` or not.
+    ///
+    /// # Errors
+    ///
+    /// The message cannot be sent.
+    pub fn send_array(
+        &mut self,
+        output: &str,
+        message: StructArray,
+        seq: u64,
+        last: bool,
+        cause: &Trace,
+    ) -> Result<()> {
+        let Some(state) = self.outputs.get_mut(output) else { return Ok(()) };
+        state.sent += 1;
+        let report = seq == 0 || last || state.reported != self.news;
+        state.reported = self.news;
+        let mut metadata = self.arrived(cause).write();
+        if report {
+            self.count();
+            self.reports.write(&mut metadata);
+        }
         self.dora
-            .send_output(DataId::from(output.to_owned()), metadata, DoraArray::from_array(array))
+            .send_output(DataId::from(output.to_owned()), metadata, DoraArray::from_array(message))
             .wrap_err_with(|| format!("cannot send on output `{output}`"))
     }
 
@@ -326,6 +485,27 @@ impl<A: Parser + Clone> Node<A> {
                 )
             }
         }
+    }
+}
+
+/// Dora lists all that a graph may say, also where it says nothing.
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Mapping(mapping) => {
+            mapping.retain(|_, value| !value.is_null());
+            mapping.values_mut().for_each(remove_nulls);
+        }
+        Value::Sequence(sequence) => sequence.iter_mut().for_each(remove_nulls),
+        _ => {}
+    }
+}
+
+/// Checks that the outputs in the graph are those that the node gives.
+fn check_outputs(node: &str, outputs: Outputs<'_>, wired: &BTreeSet<String>) -> Result<()> {
+    let Outputs::Optionally(known) = outputs else { return Ok(()) };
+    match wired.iter().find(|output| !known.contains(&output.as_str())) {
+        Some(unknown) => bail!("node `{node}` has no output `{unknown}`; it gives: {}", known.join(", ")),
+        None => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use undertone_stage::{Factory, Sessions, Stage};
 
 use crate::logs;
 use crate::lossless::{Overlay, block_on_congestion};
-use crate::node::{Event, Inputs, Node};
+use crate::node::{Event, Inputs, Node, Outputs};
 use crate::trace::Trace;
 
 // The arguments that every node has beside its own. As a documentation comment this would become the node's `--help`.
@@ -69,7 +69,7 @@ impl<A: Parser + Clone> Start<A> {
     ///
     /// The process was not started by dora, dora cannot be reached, or the graph wires inputs or outputs that the node
     /// does not have or leaves out one that it needs.
-    pub fn join(self, inputs: Inputs<'_>, outputs: &[&str]) -> Result<Node<A>> {
+    pub fn join(self, inputs: Inputs<'_>, outputs: Outputs<'_>) -> Result<Node<A>> {
         let node = Node::join(inputs, outputs);
         drop(self.overlay);
         node
@@ -110,7 +110,8 @@ where
     run(|start: Start<F::Arguments>| {
         let mut arguments = start.arguments.clone();
         let mut factory = F::load(&arguments)?;
-        let mut node = start.join(Inputs::Several(input), &[output])?;
+        let mut node = start.join(Inputs::Several(input), Outputs::Optionally(&[output]))?;
+        node.uses(factory.models());
         let mut sessions: Sessions<F::Stage> = Sessions::default();
         while let Some(event) = node.next_event()? {
             match event {

@@ -184,6 +184,8 @@ pub enum ExceptionKind {
     Changed,
     /// A file was damaged and has been repaired.
     Damaged,
+    /// What was replayed has exceptions of its own.
+    Replayed,
 }
 
 impl std::fmt::Display for Exception {

@@ -182,7 +182,7 @@ fn finish_topic(
     let options = IpcWriteOptions::default()
         .try_with_compression(Some(CompressionType::ZSTD))
         .map_err(failed(topic, &partial))?;
-    let schema = reader.schema()?;
+    let schema = reader.schema();
     let mut writer = FileWriter::try_new_with_options(BufWriter::new(create), &schema, options)
         .map_err(failed(topic, &partial))?;
     let mut batch = Vec::new();

@@ -4,17 +4,19 @@
 //! and a footer. So both are read as the stream that they are, from front to back, in the memory of one batch. Nothing
 //! in the file is believed before it is checked: Arrow's own reader allocates what a length in the file asks for.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, StructArray, UInt32Array};
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::{MessageHeader, root_as_message};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::read_record_batch;
+use arrow_ipc::root_as_message;
 
 use crate::error::RecordingError;
 
@@ -34,7 +36,7 @@ pub struct TopicReader<R = BufReader<File>> {
     offset: u64,
     batch: u64,
     messages: u64,
-    decoder: StreamDecoder,
+    schema: SchemaRef,
     rows: VecDeque<StructArray>,
     /// Whether the file claims to be finished.
     finished_file: bool,
@@ -68,7 +70,7 @@ impl<R: Read> TopicReader<R> {
             offset: 0,
             batch: 0,
             messages: 0,
-            decoder: StreamDecoder::new(),
+            schema: Arc::new(Schema::empty()),
             rows: VecDeque::new(),
             finished_file: false,
             ended: false,
@@ -78,19 +80,21 @@ impl<R: Read> TopicReader<R> {
         if start == MAGIC {
             reader.finished_file = true;
             reader.read_exact(&mut start)?;
+            // Writers pad the magic number to 8 or to 64 bytes.
+            while start == [0; 8] && reader.offset < 72 {
+                reader.read_exact(&mut start)?;
+            }
         }
-        let Some(frame) = reader.frame(start)? else {
-            return Err(reader.damaged("there is no schema"));
-        };
-        if frame.kind != MessageHeader::Schema {
+        let frame = reader.frame(start)?.ok_or_else(|| reader.damaged("there is no schema"))?;
+        let message = frame.message().map_err(|problem| reader.damaged(&problem))?;
+        let Some(schema) = message.header_as_schema() else {
             return Err(reader.damaged("it does not begin with a schema"));
-        }
-        reader.decode(frame.bytes)?;
-        let schema = reader.schema()?;
+        };
+        reader.schema = Arc::new(fb_to_schema(schema));
         for (name, data_type) in
             [("session", DataType::Utf8), ("seq", DataType::UInt64), ("last", DataType::Boolean)]
         {
-            if !schema.field_with_name(name).is_ok_and(|field| *field.data_type() == data_type) {
+            if !reader.schema.field_with_name(name).is_ok_and(|field| *field.data_type() == data_type) {
                 return Err(
                     reader.damaged(&format!("these are not messages: no `{name}` of type {data_type}"))
                 );
@@ -100,12 +104,8 @@ impl<R: Read> TopicReader<R> {
     }
 
     /// The columns of the messages.
-    ///
-    /// # Errors
-    ///
-    /// None, once the reader is made.
-    pub fn schema(&self) -> Result<SchemaRef, RecordingError> {
-        self.decoder.schema().ok_or_else(|| self.damaged("there is no schema"))
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
     }
 
     /// How many messages have been given.
@@ -146,12 +146,18 @@ impl<R: Read> TopicReader<R> {
             }
             return Ok(None);
         };
-        if frame.kind != MessageHeader::RecordBatch {
-            return Err(self.damaged("a batch was expected"));
-        }
-        let batch = self.decode(frame.bytes)?.ok_or_else(|| self.damaged("a batch was expected"))?;
+        let batch = self.decode(&frame).map_err(|problem| self.damaged(&problem))?;
         self.batch += 1;
         Ok(Some(batch))
+    }
+
+    fn decode(&self, frame: &Frame) -> Result<RecordBatch, String> {
+        let message = frame.message()?;
+        let batch = message.header_as_record_batch().ok_or("a batch was expected")?;
+        check_batch(&batch, &frame.body)?;
+        let dictionaries = HashMap::new();
+        read_record_batch(&frame.body, batch, self.schema(), &dictionaries, None, &message.version())
+            .map_err(|error| error.to_string())
     }
 
     /// Reads the rest of a frame that begins with `start`, unless that is the end mark.
@@ -164,41 +170,22 @@ impl<R: Read> TopicReader<R> {
         if length == 0 {
             return Ok(None);
         }
-        let mut bytes = start.to_vec();
-        self.append(u64::from(length), &mut bytes)?;
-        let metadata = bytes.get(start.len()..).unwrap_or_default();
-        let message = root_as_message(metadata).map_err(|error| self.damaged(&error.to_string()))?;
-        let kind = message.header_type();
-        let body =
-            u64::try_from(message.bodyLength()).map_err(|_| self.damaged("a batch of negative size"))?;
-        let Some(size) = (bytes.len() as u64).checked_add(body).filter(|_| body <= self.remaining) else {
+        let mut metadata = Vec::new();
+        self.append(u64::from(length), &mut metadata)?;
+        let body = match root_as_message(&metadata) {
+            Ok(message) => message.bodyLength(),
+            Err(error) => return Err(self.damaged(&error.to_string())),
+        };
+        let body = u64::try_from(body).map_err(|_| self.damaged("a batch of negative size"))?;
+        if body > self.remaining {
             return Err(self.damaged(&format!(
                 "the file is cut short: {} of the batch's {body} bytes are there",
                 self.remaining
             )));
-        };
-        let mut aligned = MutableBuffer::with_capacity(size as usize);
-        aligned.extend_from_slice(&bytes);
-        aligned.resize(size as usize, 0);
-        let content = aligned.as_slice_mut().get_mut(bytes.len()..).unwrap_or_default();
-        read(&mut self.input, content, &self.path)?;
-        self.remaining -= body;
-        if let Some(batch) = message.header_as_record_batch() {
-            check_batch(&batch, content).map_err(|problem| self.damaged(problem))?;
         }
-        self.offset += body;
-        Ok(Some(Frame { kind, bytes: aligned.into() }))
-    }
-
-    fn decode(&mut self, bytes: Buffer) -> Result<Option<RecordBatch>, RecordingError> {
-        let mut bytes = bytes;
-        let decoded = self.decoder.decode(&mut bytes);
-        let batch = decoded.map_err(|error| self.damaged(&error.to_string()))?;
-        // A batch without a body is complete only with the next call.
-        match batch {
-            None if !bytes.is_empty() => Err(self.damaged("more than a batch")),
-            batch => Ok(batch),
-        }
+        let mut buffer = MutableBuffer::from_len_zeroed(body as usize);
+        self.read_exact(buffer.as_slice_mut())?;
+        Ok(Some(Frame { metadata, body: buffer.into() }))
     }
 
     /// Behind the last batch of a finished file are the footer, its length and the magic number.
@@ -246,9 +233,14 @@ impl<R: Read> TopicReader<R> {
 
 /// A piece of an Arrow IPC stream.
 struct Frame {
-    kind: MessageHeader,
-    /// All of it, as Arrow reads it.
-    bytes: Buffer,
+    metadata: Vec<u8>,
+    body: Buffer,
+}
+
+impl Frame {
+    fn message(&self) -> Result<arrow_ipc::Message<'_>, String> {
+        root_as_message(&self.metadata).map_err(|error| error.to_string())
+    }
 }
 
 fn read(input: &mut impl Read, bytes: &mut [u8], path: &Path) -> Result<(), RecordingError> {

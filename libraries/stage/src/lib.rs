@@ -126,6 +126,11 @@ pub trait Factory: Sized {
     /// A model that is missing, corrupt or of another shape; arguments that contradict each other.
     fn load(arguments: &Self::Arguments) -> Result<Self, <Self::Stage as Stage>::Error>;
 
+    /// The files of the models that were loaded, as `model/file`, with their SHA-256. None without a model.
+    fn models(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// The state of a new session.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The model: what its folder says, and how it is run.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use undertone_inference::Dimension::{Fixed, Open};
 use undertone_inference::{Config, Element, ModelError, ModelFolder, Port, Session, Tensor, load_runtime};
@@ -95,6 +97,7 @@ pub struct AcousticModel {
     session: Session,
     config: Config,
     frames: Frames,
+    files: BTreeMap<String, String>,
     input: String,
     output: String,
 }
@@ -119,7 +122,7 @@ impl AcousticModel {
             &[Port { name: &input, element: Element::F32, shape: &features }],
             &[Port { name: &output, element: Element::F32, shape: &logits }],
         )?;
-        let mut model = Self { session, config, frames, input, output };
+        let mut model = Self { session, config, frames, files: folder.used(), input, output };
         let silence = vec![0.0; frames.window * frames.width];
         let shape = [1, frames.window, frames.width];
         model.session.warm_up(&[(&model.input, Tensor::f32(&shape, &silence))])?;
@@ -138,6 +141,11 @@ impl AcousticModel {
     /// What the model is called in messages.
     pub fn identity(&self) -> &str {
         self.session.identity()
+    }
+
+    /// The files that the model was loaded from, with their SHA-256.
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
     }
 
     pub(crate) fn frames(&self) -> Frames {

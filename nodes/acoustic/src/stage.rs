@@ -1,5 +1,6 @@
 //! The stage: features in, emotion out.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use undertone_inference::ModelError;
@@ -212,6 +213,10 @@ impl Factory for AcousticFactory {
     fn load(arguments: &Arguments) -> Result<Self, AcousticError> {
         let model = Arc::new(Mutex::new(AcousticModel::load(arguments)?));
         Ok(Self { model, arguments: arguments.clone() })
+    }
+
+    fn models(&self) -> BTreeMap<String, String> {
+        lock(&self.model).files().clone()
     }
 
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Acoustic, AcousticError> {

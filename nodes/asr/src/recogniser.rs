@@ -5,6 +5,7 @@
 //! from the same seed. Temperature fallback, which decodes again at random where a text looks poor, is off: a poor text
 //! is rejected by its evidence instead.
 
+use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::path::Path;
 
@@ -46,6 +47,7 @@ pub struct Decoding {
 pub struct Recogniser {
     context: WhisperContext,
     identity: String,
+    files: BTreeMap<String, String>,
 }
 
 impl Recogniser {
@@ -61,7 +63,12 @@ impl Recogniser {
         let path = folder.file(file)?;
         let shape = model_file::check(&path)?;
         let context = open(&path, &shape)?;
-        Ok(Self { context, identity: folder.identity(file)? })
+        Ok(Self { context, identity: folder.identity(file)?, files: folder.used() })
+    }
+
+    /// The files that the model was loaded from, with their SHA-256.
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
     }
 
     /// The model as `name@` and the first 12 hexadecimal digits of its file's SHA-256.

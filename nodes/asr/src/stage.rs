@@ -1,5 +1,6 @@
 //! The stage: speech in, transcripts out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use undertone_inference::ModelFolder;
@@ -205,6 +206,10 @@ impl Factory for AsrFactory {
         // A tenth of a second of silence touches all of the model's memory, so that the first utterance finds it ready.
         Transcriber::new(arguments, recogniser.clone())?.transcribe(&[0.0; SAMPLE_RATE as usize / 10])?;
         Ok(Self { recogniser, loaded: arguments.clone() })
+    }
+
+    fn models(&self) -> BTreeMap<String, String> {
+        self.recogniser.files().clone()
     }
 
     fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Asr, AsrError> {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use eyre::{Result, bail};
 use undertone_fusion::{Arguments, Config, Inputs as Branches, OutputMessage, SPEECH, Sessions, TRANSCRIPT};
 use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
-use undertone_node::{Delivery, Event, Inputs, Node, Start, Trace};
+use undertone_node::{Delivery, Event, Inputs, Node, Outputs, Start, Trace};
 
 fn main() -> ExitCode {
     undertone_node::run(fuse)
@@ -14,7 +14,8 @@ fn main() -> ExitCode {
 
 fn fuse(start: Start<Arguments>) -> Result<()> {
     let arguments = start.arguments.clone();
-    let mut node = start.join(Inputs::AtLeast(&[SPEECH]), &["provisional", "sentiment", "watermark"])?;
+    let outputs = Outputs::Optionally(&["provisional", "sentiment", "watermark"]);
+    let mut node = start.join(Inputs::AtLeast(&[SPEECH]), outputs)?;
     let branches = Branches::new(node.inputs())?;
     let mut sessions = Sessions::new(Config::new(&arguments, branches.clone())?);
     let mut causes = Causes::default();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use eyre::{Result, bail, eyre};
 use undertone_messages::Sentiment;
-use undertone_node::{Event, Inputs, Start};
+use undertone_node::{Event, Inputs, Outputs, Start};
 use undertone_sink::{Arguments, Format, Input, Sink, Summary};
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 fn write_results(start: Start<Arguments>) -> Result<()> {
     let arguments = start.arguments.clone();
     let names = Input::ALL.map(Input::name);
-    let mut node = start.join(Inputs::Optionally(&names), &[])?;
+    let mut node = start.join(Inputs::Optionally(&names), Outputs::Optionally(&[]))?;
     let input_of = |name: &str| Input::ALL.into_iter().find(|input| input.name() == name);
     let inputs: Vec<Input> = node.inputs().filter_map(input_of).collect();
     if inputs.is_empty() {

@@ -3,19 +3,10 @@
 use std::path::PathBuf;
 
 use undertone_messages::SAMPLE_RATE;
+use undertone_node::{Lead, Pace};
 
 use crate::audio_file::Corruption;
-use crate::lead::Lead;
 use crate::pacer::Pacer;
-
-/// How fast recordings are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Pace {
-    /// As from a microphone: each frame when its last sample would have been spoken.
-    Realtime,
-    /// As fast as the graph takes it.
-    Fast,
-}
 
 /// Whether progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -154,7 +145,7 @@ impl Arguments {
 
     /// The flow control for these arguments.
     pub fn lead(&self) -> Lead {
-        Lead::new(self.lead_seconds, self.frame_samples as usize)
+        Lead::new((self.lead_seconds * f64::from(SAMPLE_RATE) / f64::from(self.frame_samples)) as u64)
     }
 }
 

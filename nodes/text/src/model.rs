@@ -1,5 +1,6 @@
 //! The model: its tokenizer, its windows, and how it is run.
 
+use std::collections::BTreeMap;
 use tokenizers::{
     Encoding, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy,
 };
@@ -27,6 +28,7 @@ const OVERLAP: usize = 4;
 /// `temperature`. This is what exports from Hugging Face's transformers look like.
 pub struct TextModel {
     session: Session,
+    files: BTreeMap<String, String>,
     tokenizer: Tokenizer,
     config: Config,
     output: String,
@@ -49,7 +51,8 @@ impl TextModel {
         let output = session.only_output_or("logits").to_owned();
         let (has_mask, has_types) = (session.input(MASK).is_some(), session.input(TYPES).is_some());
         check(&session, &config, &output)?;
-        let mut model = Self { session, tokenizer, config, output, has_mask, has_types };
+        let files = folder.used();
+        let mut model = Self { session, files, tokenizer, config, output, has_mask, has_types };
         for sentence in ["Yes.", "This is a sentence of about as many words as people say before they stop."]
         {
             model.probabilities(sentence)?;
@@ -69,6 +72,11 @@ impl TextModel {
     /// What the model is called in messages.
     pub fn identity(&self) -> &str {
         self.session.identity()
+    }
+
+    /// The files that the model was loaded from, with their SHA-256.
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
     }
 
     /// A probability for each label, or `None` if the text holds nothing to read.

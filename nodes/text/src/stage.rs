@@ -1,5 +1,6 @@
 //! The stage: transcripts in, emotion out.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -113,6 +114,10 @@ impl Factory for TextFactory {
     fn load(arguments: &Arguments) -> Result<Self, TextError> {
         let model = Arc::new(Mutex::new(TextModel::load(arguments)?));
         Ok(Self { model, arguments: arguments.clone() })
+    }
+
+    fn models(&self) -> BTreeMap<String, String> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).files().clone()
     }
 
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Text, TextError> {

@@ -3,6 +3,7 @@
 //! Source: Silero VAD 6.2 (<https://github.com/snakers4/silero-vad>), whose `OnnxWrapper` this follows: a step takes 512
 //! new samples behind the last 64 of the step before, and a state that it gives back. State and context begin as zeros.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ const STATE_LENGTH: usize = 2 * 128;
 #[derive(Clone, Debug)]
 pub struct SileroModel {
     session: Arc<Mutex<Session>>,
+    files: BTreeMap<String, String>,
 }
 
 impl SileroModel {
@@ -34,10 +36,15 @@ impl SileroModel {
         let folder = ModelFolder::find(model)?;
         let session = Session::open(&folder, "model.onnx", threads.get())?;
         check(&session)?;
-        let model = Self { session: Arc::new(Mutex::new(session)) };
+        let model = Self { session: Arc::new(Mutex::new(session)), files: folder.used() };
         model.detector().probability(&[0.0; FRAME])?;
         model.detector().probability(&[0.0; FRAME])?;
         Ok(model)
+    }
+
+    /// The files that the model was loaded from, with their SHA-256.
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
     }
 
     /// A detector for a new session.

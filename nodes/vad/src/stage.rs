@@ -1,5 +1,6 @@
 //! The stage: audio in, speech out.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -207,6 +208,13 @@ impl Factory for VadFactory {
         // The arguments are checked before the graph starts, not with the first session.
         Vad::new(arguments, factory.detector()?)?;
         Ok(factory)
+    }
+
+    fn models(&self) -> BTreeMap<String, String> {
+        match &self.source {
+            DetectorSource::Silero(model) => model.files().clone(),
+            DetectorSource::Energy { .. } | DetectorSource::Webrtc { .. } => BTreeMap::new(),
+        }
     }
 
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Vad, VadError> {

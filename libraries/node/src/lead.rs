@@ -1,32 +1,32 @@
 //! How far a source may be ahead of the graph.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use undertone_messages::{SAMPLE_RATE, SessionId, Watermark};
+use undertone_messages::{SessionId, Watermark};
 
 /// Counts what has been sent and is not done yet, over all sessions, and holds it within a limit.
 ///
-/// A receiver's queue drops its oldest message when it is full, and queues count messages. So the limit, given in seconds
-/// of audio, is a number of whole frames, and each message counts as one: also a session's short last frame and the
-/// message that ends it. At no time are more than [`Lead::messages`] of them on their way, and a `queue_size` of that
-/// many never overflows, however short the sessions are.
+/// A receiver's queue drops messages when it is full, and queues count messages. So the limit is a number of messages,
+/// and each counts as one: also a session's short last frame and the message that ends it. At no time are more than
+/// [`Lead::messages`] of them on their way, and a `queue_size` of that many never overflows, however short the sessions
+/// are.
 ///
-/// A frame is done once the watermark of its session has reached its end. What is left of a session is done once its
+/// A message is done once the watermark of its session has reached its end. What is left of a session is done once its
 /// watermarks have ended. The next session may begin while earlier ones are not done: the limit holds for all together.
 #[derive(Clone, Debug)]
 pub struct Lead {
     limit: u64,
     in_flight: u64,
-    /// For each session the sample indexes behind its frames; `None` for its end, which no position reaches.
+    /// For each session the sample indexes behind its messages; `None` for its end, which no position reaches.
     sessions: BTreeMap<SessionId, VecDeque<Option<u64>>>,
+    /// Sessions whose watermarks have ended.
+    ended: BTreeSet<SessionId>,
 }
 
 impl Lead {
-    /// A limit of `seconds` of audio, in frames of `frame_samples` samples. It is two messages at least: less would let
-    /// nothing through.
-    pub fn new(seconds: f64, frame_samples: usize) -> Self {
-        let frames = (seconds * f64::from(SAMPLE_RATE) / frame_samples.max(1) as f64) as u64;
-        Self { limit: frames.max(2), in_flight: 0, sessions: BTreeMap::new() }
+    /// A limit of so many messages. It is two at least: less would let nothing through.
+    pub fn new(messages: u64) -> Self {
+        Self { limit: messages.max(2), in_flight: 0, sessions: BTreeMap::new(), ended: BTreeSet::new() }
     }
 
     /// The most messages that can be on their way at a time.
@@ -39,17 +39,13 @@ impl Lead {
         self.limit.saturating_sub(self.in_flight)
     }
 
-    /// Takes note of a frame that is sent, which ends at sample index `end`.
-    pub fn frame_sent(&mut self, session: &SessionId, end: u64) {
-        self.sent(session, Some(end));
-    }
-
-    /// Takes note that the message that ends a session is sent.
-    pub fn end_sent(&mut self, session: &SessionId) {
-        self.sent(session, None);
-    }
-
-    fn sent(&mut self, session: &SessionId, end: Option<u64>) {
+    /// Takes note of a message that is sent: with its time, at which its content ends, or without one if it ends its
+    /// session.
+    pub fn sent(&mut self, session: &SessionId, end: Option<u64>) {
+        // A replay may send what the watermark does not wait for.
+        if self.ended.contains(session) {
+            return;
+        }
         self.in_flight += 1;
         self.sessions.entry(session.clone()).or_default().push_back(end);
     }
@@ -57,6 +53,9 @@ impl Lead {
     /// Takes note of a message of the watermark's stream. Without a watermark the session's stream has ended: all of
     /// the session is done.
     pub fn reached(&mut self, session: &SessionId, watermark: Option<Watermark>) {
+        if watermark.is_none() {
+            self.ended.insert(session.clone());
+        }
         let Some(queue) = self.sessions.get_mut(session) else { return };
         while let Some(front) = queue.front() {
             let done = match (watermark, front) {
@@ -100,29 +99,29 @@ mod tests {
 
     #[test]
     fn the_watermark_lets_frames_through() {
-        let mut lead = Lead::new(1.0, 4_000);
+        let mut lead = Lead::new(4);
         let a = session("a");
         assert_eq!(lead.messages(), 4);
         for frame in 1..=4 {
             assert_eq!(lead.free(), 5 - frame);
-            lead.frame_sent(&a, frame * 4_000);
+            lead.sent(&a, Some(frame * 4_000));
         }
         assert_eq!(lead.free(), 0);
         // Half a frame does not make room.
         lead.reached(&a, at(7_999));
         assert_eq!(lead.free(), 1);
-        lead.frame_sent(&a, 20_000);
+        lead.sent(&a, Some(20_000));
         assert_eq!(lead.free(), 0);
     }
 
     #[test]
     fn the_limit_holds_over_sessions() {
-        let mut lead = Lead::new(1.0, 4_000);
+        let mut lead = Lead::new(4);
         let (a, b) = (session("a"), session("b"));
-        lead.frame_sent(&a, 4_000);
-        lead.frame_sent(&a, 4_001);
-        lead.end_sent(&a);
-        lead.frame_sent(&b, 4_000);
+        lead.sent(&a, Some(4_000));
+        lead.sent(&a, Some(4_001));
+        lead.sent(&a, None);
+        lead.sent(&b, Some(4_000));
         assert_eq!(lead.free(), 0, "a's short frame and end count as frames");
         lead.reached(&a, at(4_001));
         assert_eq!(lead.free(), 2, "a's end is not done by a position");
@@ -136,17 +135,26 @@ mod tests {
 
     #[test]
     fn a_watermark_of_an_unknown_session_changes_nothing() {
-        let mut lead = Lead::new(1.0, 1_000);
-        lead.frame_sent(&session("a"), 1_000);
+        let mut lead = Lead::new(16);
+        lead.sent(&session("a"), Some(1_000));
         lead.reached(&session("b"), at(1_000_000));
         lead.reached(&session("b"), None);
         assert_eq!(lead.free(), 15);
     }
 
     #[test]
+    fn what_is_sent_behind_the_end_of_the_watermarks_is_not_waited_for() {
+        let mut lead = Lead::new(4);
+        let a = session("a");
+        lead.sent(&a, None);
+        lead.reached(&a, None);
+        lead.sent(&a, Some(1_000));
+        assert!(lead.is_settled());
+    }
+
+    #[test]
     fn a_tiny_limit_still_lets_two_messages_through() {
-        assert_eq!(Lead::new(0.0, 1_024).messages(), 2);
-        assert_eq!(Lead::new(f64::NAN, 0).messages(), 2);
+        assert_eq!(Lead::new(0).messages(), 2);
     }
 
     /// The messages of sessions of these lengths: name and end of each frame, `None` for the end of the session.
@@ -167,20 +175,17 @@ mod tests {
         fn queues_never_overflow_and_nothing_is_stuck(
             lengths in prop::collection::vec(1_u64..20_000, 1..12),
             frame in 16_u64..4_000,
-            seconds in 0.5_f64..2.0,
+            messages in 2_u64..2_000,
             step in any::<u64>(),
         ) {
-            let mut lead = Lead::new(seconds, frame as usize);
+            let mut lead = Lead::new(messages);
             // The longest step that a graph may take: the limit, less the frame that a step may begin and end in.
             let step = 1 + step % ((lead.messages() - 2) * frame + 1);
             let mut plan = plan(&lengths, frame);
             let mut queue = VecDeque::new();
             while !(plan.is_empty() && lead.is_settled()) {
                 while lead.free() > 0 && let Some((name, end)) = plan.pop_front() {
-                    match end {
-                        Some(end) => lead.frame_sent(&name, end),
-                        None => lead.end_sent(&name),
-                    }
+                    lead.sent(&name, end);
                     queue.push_back((name, end));
                     prop_assert!(queue.len() as u64 <= lead.messages());
                 }

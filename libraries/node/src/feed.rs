@@ -1,0 +1,168 @@
+//! A node at the head of a graph, which sends what it has in its own time and no faster than the graph takes it.
+
+use std::time::{Duration, Instant};
+
+use arrow::array::StructArray;
+use clap::Parser;
+use eyre::{Result, bail};
+use undertone_messages::{Body, Header, Message, Watermark};
+
+use crate::lead::Lead;
+use crate::node::{Delivery, Event, Next, Node};
+use crate::report::Incident;
+use crate::trace::{Capture, Trace, now_ns};
+
+/// How long to wait for the watermark before the log says so.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How fast recordings are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Pace {
+    /// As from a microphone: each message when its last sample would have been spoken.
+    Realtime,
+    /// As fast as the graph takes it.
+    Fast,
+}
+
+/// A node that sends, and what it knows of the messages on their way.
+pub struct Feed<A> {
+    node: Node<A>,
+    /// Without a watermark in the graph there is nothing to keep to.
+    lead: Option<Lead>,
+    realtime: bool,
+    begun: Instant,
+    begun_ns: i64,
+}
+
+impl<A: Parser + Clone> Feed<A> {
+    /// The input that tells how far the results are.
+    pub const WATERMARK: &str = "watermark";
+
+    /// Begins now. Messages are kept within `lead` if the graph wires the input `watermark`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing would hold messages back that are sent as fast as the graph takes them.
+    pub fn new(node: Node<A>, pace: Pace, lead: Lead) -> Result<Self> {
+        let realtime = pace == Pace::Realtime;
+        let flow_control = node.inputs().any(|input| input == Self::WATERMARK);
+        if !realtime && !flow_control {
+            bail!(
+                "`--pace fast` would overflow the queues of the graph: wire the input `watermark` to \
+                 fusion/watermark, or say `--pace realtime`"
+            );
+        }
+        let lead = flow_control.then_some(lead);
+        Ok(Self { node, lead, realtime, begun: Instant::now(), begun_ns: now_ns() })
+    }
+
+    /// Tells of something because of which another run might differ.
+    pub fn incident(&mut self, incident: Incident) {
+        self.node.incident(incident);
+    }
+
+    /// Waits until a message is due, in time since the beginning, and may be sent. False if dora asked the node to
+    /// stop.
+    ///
+    /// # Errors
+    ///
+    /// The watermark's node failed, or as [`Node::wait`].
+    pub fn wait_until(&mut self, due: Duration) -> Result<bool> {
+        loop {
+            let early = due.saturating_sub(self.begun.elapsed());
+            let allowed = self.lead.as_ref().is_none_or(|lead| lead.free() > 0);
+            if allowed && early.is_zero() {
+                return Ok(true);
+            }
+            if !self.take_event(if allowed { early } else { PATIENCE })? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Waits until everything that was sent is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Feed::wait_until`].
+    pub fn settle(&mut self) -> Result<()> {
+        while self.lead.as_ref().is_some_and(|lead| !lead.is_settled()) && self.take_event(PATIENCE)? {}
+        Ok(())
+    }
+
+    /// Handles one event, if one comes within `patience`. False if dora asked the node to stop.
+    fn take_event(&mut self, patience: Duration) -> Result<bool> {
+        match self.node.wait(patience)? {
+            Next::Event(Event::Message(delivery)) => self.take(&delivery)?,
+            Next::Event(Event::Lost { reason, .. }) => bail!("{reason}"),
+            Next::Event(Event::Arguments(_)) => {
+                tracing::error!("the arguments of this node hold for its whole run")
+            }
+            Next::Nothing if patience == PATIENCE => tracing::warn!(
+                "no progress for {} s: the watermark is further behind than may be on its way{}",
+                PATIENCE.as_secs(),
+                self.lead
+                    .as_ref()
+                    .and_then(Lead::unsettled)
+                    .map(|id| format!(" in session `{id}`"))
+                    .unwrap_or_default()
+            ),
+            Next::Nothing => {}
+            Next::Ended => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, delivery: &Delivery) -> Result<()> {
+        if delivery.input != Self::WATERMARK {
+            // What a replay does not need of the inputs of the node in whose place it stands.
+            self.node.read_header(delivery)?.1?;
+            return Ok(());
+        }
+        let message = self.node.read::<Watermark>(delivery)?;
+        if let Some(lead) = &mut self.lead {
+            lead.reached(&message.session, message.body);
+        }
+        Ok(())
+    }
+
+    /// Sends a message. `captured` is the sample index up to which audio was needed for it, and `due` the time since the
+    /// beginning at which a microphone would have captured that, so that a late message counts as late.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::send`].
+    pub fn send<B: Body>(
+        &mut self,
+        output: &str,
+        message: Message<B>,
+        captured: u64,
+        due: Duration,
+    ) -> Result<()> {
+        let array = message.encode()?;
+        self.send_array(output, array, captured, due)
+    }
+
+    /// As [`Feed::send`], for a message that is encoded already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::send`].
+    pub fn send_array(
+        &mut self,
+        output: &str,
+        message: StructArray,
+        captured: u64,
+        due: Duration,
+    ) -> Result<()> {
+        let header = Header::read(&message)?;
+        if let Some(lead) = &mut self.lead {
+            lead.sent(&header.session, (!header.last).then(|| header.time.unwrap_or(captured)));
+        }
+        let on_time = self.realtime && !header.last;
+        let at_ns = if on_time { self.begun_ns + due.as_nanos() as i64 } else { now_ns() };
+        let capture = Capture { sample: captured, at_ns, realtime: self.realtime };
+        let trace = Trace { capture: Some(capture), hops: Vec::new() };
+        self.node.send_array(output, message, header.seq, header.last, &trace)
+    }
+}

@@ -1,0 +1,209 @@
+//! The `recorder` node: messages of any kind in, a recording out.
+
+mod programs;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use arrow::array::AsArray;
+use clap::Parser;
+use eyre::{Result, bail, eyre};
+use undertone_node::{Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start};
+use undertone_recording::{
+    Content, Dataflow, Exception, ExceptionKind, Manifest, NodeRecord, Recorder,
+};
+
+/// How often what was recorded is handed to the operating system: what a killed recorder loses.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Records what passes on the wires of a graph.
+///
+/// Inputs: any, of any names; each is recorded as the topic that it is wired to, NODE/OUTPUT. The recording is a folder
+/// with one Arrow file a topic and a `manifest.json`; `recording show FOLDER` tells what is in it, and the node `replay`
+/// plays it.
+#[derive(Clone, Debug, PartialEq, Parser)]
+#[command(name = "recorder", version)]
+struct Arguments {
+    /// The folder of the recording; relative to the graph's own folder
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+
+    /// Replace a recording that is there already
+    #[arg(long)]
+    replace: bool,
+
+    /// Keep only the digests of this topic's messages (NODE/OUTPUT): enough to tell whether another run gives the same,
+    /// in little space, but not to replay it; may be repeated
+    #[arg(long, value_name = "TOPIC")]
+    digests: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    undertone_node::run(record)
+}
+
+fn record(start: Start<Arguments>) -> Result<()> {
+    let arguments = start.arguments.clone();
+    let mut node = start.join(Inputs::AtLeast(&[]), Outputs::Optionally(&[]))?;
+    let topics = topics(&node, &arguments)?;
+    let contents = topics.values().map(|topic| (topic.name.clone(), topic.content)).collect();
+    let dataflow = Dataflow::new(node.dataflow()?);
+    let programs = programs::digests(&dataflow.text);
+    let mut recorder =
+        Recorder::create(&arguments.folder, arguments.replace, &contents, Some(dataflow))?;
+    let outcome = take_all(&mut node, &topics, &mut recorder);
+    let failures = match outcome {
+        Ok(failures) => failures,
+        // What was recorded is worth finishing whatever happened, unless it is the disk that is full.
+        Err(error) if error.is::<undertone_recording::RecordingError>() => return Err(error),
+        Err(error) => {
+            let text = format!("{error:#}");
+            recorder.manifest_mut().exceptions.push(Exception {
+                kind: ExceptionKind::Missing,
+                place: node.name().to_owned(),
+                session: None,
+                sample: None,
+                amount: None,
+                text: text.clone(),
+            });
+            vec![text]
+        }
+    };
+    describe(&mut node, recorder.manifest_mut(), programs);
+    let manifest = recorder.finish()?;
+    let messages: u64 = manifest.topics.values().map(|topic| topic.messages()).sum();
+    let folder = arguments.folder.display();
+    tracing::info!("recorded {messages} messages of {} topics in {folder}", manifest.topics.len());
+    match failures.first() {
+        None => Ok(()),
+        Some(reason) => bail!("the recording {folder} is not whole: {reason}"),
+    }
+}
+
+/// What is recorded of an input.
+struct Topic {
+    name: String,
+    content: Content,
+}
+
+/// The topics by input.
+fn topics(node: &Node<Arguments>, arguments: &Arguments) -> Result<BTreeMap<String, Topic>> {
+    let mut topics = BTreeMap::new();
+    let mut names = BTreeSet::new();
+    for input in node.inputs() {
+        let name = node.wire(input).ok_or_else(|| eyre!("there is no input `{input}`"))?.to_owned();
+        if !names.insert(name.clone()) {
+            bail!("two inputs are wired to {name}: one is enough to record it");
+        }
+        let content = if arguments.digests.contains(&name) { Content::Digests } else { Content::Messages };
+        topics.insert(input.to_owned(), Topic { name, content });
+    }
+    if topics.is_empty() {
+        bail!("no input is wired: there is nothing to record");
+    }
+    if let Some(unknown) = arguments.digests.iter().find(|topic| !names.contains(*topic)) {
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        bail!("`--digests {unknown}`: no input is wired to it (there are: {names})");
+    }
+    Ok(topics)
+}
+
+/// Records until all inputs have closed. Gives what went wrong with them, in words; it is in the manifest, too.
+fn take_all(
+    node: &mut Node<Arguments>,
+    topics: &BTreeMap<String, Topic>,
+    recorder: &mut Recorder,
+) -> Result<Vec<String>> {
+    let mut failures = Vec::new();
+    let mut flushed = Instant::now();
+    loop {
+        match node.wait(FLUSH_INTERVAL)? {
+            Next::Event(Event::Message(delivery)) => {
+                failures.extend(take(node, topics, recorder, &delivery)?);
+            }
+            Next::Event(Event::Lost { input, reason }) => {
+                tracing::error!("going on without the input `{input}`: {reason}");
+                let place = topics.get(&input).map_or(input.as_str(), |topic| topic.name.as_str());
+                recorder.manifest_mut().exceptions.push(Exception {
+                    kind: ExceptionKind::CutOff,
+                    place: place.to_owned(),
+                    session: None,
+                    sample: None,
+                    amount: None,
+                    text: reason.clone(),
+                });
+                failures.push(reason);
+            }
+            Next::Event(Event::Arguments(_)) => {
+                tracing::error!("the arguments of a recorder hold for its whole run");
+            }
+            Next::Nothing => {}
+            Next::Ended => return Ok(failures),
+        }
+        if flushed.elapsed() >= FLUSH_INTERVAL {
+            recorder.flush()?;
+            flushed = Instant::now();
+        }
+    }
+}
+
+/// Records a message. Gives the reason if messages before it are missing.
+fn take(
+    node: &mut Node<Arguments>,
+    topics: &BTreeMap<String, Topic>,
+    recorder: &mut Recorder,
+    delivery: &Delivery,
+) -> Result<Option<String>> {
+    let input = &delivery.input;
+    let topic = topics.get(input).ok_or_else(|| eyre!("there is no input `{input}`"))?;
+    let (header, order) = node.read_header(delivery)?;
+    // The header was read, so it is a struct.
+    let Some(message) = delivery.array.as_struct_opt() else { return Ok(None) };
+    recorder.write(&topic.name, message)?;
+    let Err(error) = order else { return Ok(None) };
+    recorder.manifest_mut().exceptions.push(Exception {
+        kind: ExceptionKind::Missing,
+        place: topic.name.clone(),
+        session: Some(header.session.to_string()),
+        sample: header.time,
+        amount: error.missing(),
+        text: error.to_string(),
+    });
+    Ok(Some(format!("{}: {error}", topic.name)))
+}
+
+/// Enters what is known of the nodes into the manifest.
+fn describe(node: &mut Node<Arguments>, manifest: &mut Manifest, programs: programs::Digests) {
+    for (name, program) in programs {
+        manifest.nodes.entry(name).or_default().program = program;
+    }
+    let mut incidents: Vec<(String, Incident)> = Vec::new();
+    for (name, report) in node.reports() {
+        let record = manifest.nodes.entry(name.clone()).or_insert_with(NodeRecord::default);
+        record.version = Some(report.version.clone());
+        record.arguments = Some(report.arguments.clone());
+        record.models = report.models.clone();
+        for incident in &report.incidents {
+            // Every reader of a gap tells of it.
+            let known = incidents.iter().any(|(_, known)| known == incident);
+            if !known || incident.kind != IncidentKind::Gap {
+                incidents.push((name.clone(), incident.clone()));
+            }
+        }
+    }
+    manifest.exceptions.extend(incidents.into_iter().map(|(place, incident)| exception(place, incident)));
+}
+
+fn exception(place: String, incident: Incident) -> Exception {
+    let Incident { kind, session, sample, amount, text } = incident;
+    let kind = match kind {
+        IncidentKind::Gap => ExceptionKind::Gap,
+        IncidentKind::Missing => ExceptionKind::Missing,
+        IncidentKind::CutOff => ExceptionKind::CutOff,
+        IncidentKind::Changed => ExceptionKind::Changed,
+        IncidentKind::Replayed => ExceptionKind::Replayed,
+    };
+    Exception { kind, place, session, sample, amount, text }
+}
