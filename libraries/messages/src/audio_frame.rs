@@ -23,7 +23,8 @@ pub struct AudioFrame {
 impl AudioFrame {
     /// Sample index behind the last sample.
     pub fn end(&self) -> u64 {
-        self.start + self.samples.len() as u64
+        // A frame may come from anywhere.
+        self.start.saturating_add(self.samples.len() as u64)
     }
 }
 

@@ -86,17 +86,20 @@ pub struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// The columns of `array`, which must be a struct array of length 1.
+    /// The columns of `array`, which must be a struct array of length 1 that is not null.
     ///
     /// # Errors
     ///
     /// [`MessageError::NotAMessage`] otherwise.
     pub fn new(message: &'static str, array: &'a dyn Array) -> Result<Self, MessageError> {
         match array.as_struct_opt() {
-            Some(array) if array.len() == 1 => Ok(Self { message, array }),
+            Some(array) if array.len() == 1 && array.is_valid(0) => Ok(Self { message, array }),
             _ => Err(MessageError::NotAMessage {
                 message,
-                received: format!("{} of length {}", array.data_type(), array.len()),
+                received: match array.len() {
+                    1 if array.is_null(0) => "a null".to_owned(),
+                    length => format!("{} of length {length}", array.data_type()),
+                },
             }),
         }
     }

@@ -13,7 +13,8 @@
 //! a stream that stops without it was cut off by a failure. [`Sequence`] checks both.
 //!
 //! Times are sample indexes on the session's 16 kHz clock ([`SAMPLE_RATE`]), counted from the session's first sample;
-//! ranges are half open: `start` is in, `end` is not.
+//! ranges are half open: `start` is in, `end` is not. In a part of a recording they stay as they were: the session begins
+//! where the part does.
 //!
 //! Decoding does not copy samples: an [`AudioFrame`]'s samples are a view of the buffer that arrived.
 

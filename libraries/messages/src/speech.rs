@@ -37,8 +37,8 @@ names! {
 /// A piece of a segment of speech, or the word that there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speech {
-    /// Number of the segment in its session, from 0, cancelled segments counted. With [`Phase::Silence`]: the number
-    /// of the next segment.
+    /// Number of the segment in its session, cancelled segments counted: from 0, or in a part of a recording from the
+    /// number that its first segment had. With [`Phase::Silence`]: the number of the next segment.
     pub segment: u64,
     /// Sample index of the segment's first sample, pre-roll included. With [`Phase::Silence`]: as `end`.
     pub start: u64,

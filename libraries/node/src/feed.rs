@@ -29,9 +29,22 @@ pub struct Feed<A> {
     node: Node<A>,
     /// Without a watermark in the graph there is nothing to keep to.
     lead: Option<Lead>,
+    /// Whether there are inputs besides the watermark, which would fill up if nobody read them.
+    others: bool,
     realtime: bool,
     begun: Instant,
     begun_ns: i64,
+}
+
+/// What came of waiting for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// One came.
+    Something,
+    /// None came in time.
+    Nothing,
+    /// Dora asked the node to stop, or all inputs have closed.
+    End,
 }
 
 impl<A: Parser + Clone> Feed<A> {
@@ -46,6 +59,7 @@ impl<A: Parser + Clone> Feed<A> {
     pub fn new(node: Node<A>, pace: Pace, lead: Lead) -> Result<Self> {
         let realtime = pace == Pace::Realtime;
         let flow_control = node.inputs().any(|input| input == Self::WATERMARK);
+        let others = node.inputs().any(|input| input != Self::WATERMARK);
         if !realtime && !flow_control {
             bail!(
                 "`--pace fast` would overflow the queues of the graph: wire the input `watermark` to \
@@ -53,7 +67,7 @@ impl<A: Parser + Clone> Feed<A> {
             );
         }
         let lead = flow_control.then_some(lead);
-        Ok(Self { node, lead, realtime, begun: Instant::now(), begun_ns: now_ns() })
+        Ok(Self { node, lead, others, realtime, begun: Instant::now(), begun_ns: now_ns() })
     }
 
     /// Tells of something because of which another run might differ.
@@ -71,11 +85,15 @@ impl<A: Parser + Clone> Feed<A> {
         loop {
             let early = due.saturating_sub(self.begun.elapsed());
             let allowed = self.lead.as_ref().is_none_or(|lead| lead.free() > 0);
-            if allowed && early.is_zero() {
+            let patience = if allowed { early } else { PATIENCE };
+            if patience.is_zero() && !self.others {
                 return Ok(true);
             }
-            if !self.take_event(if allowed { early } else { PATIENCE })? {
-                return Ok(false);
+            match self.take_event(patience)? {
+                Taken::Something => {}
+                Taken::Nothing if patience.is_zero() => return Ok(true),
+                Taken::Nothing => {}
+                Taken::End => return Ok(false),
             }
         }
     }
@@ -86,31 +104,43 @@ impl<A: Parser + Clone> Feed<A> {
     ///
     /// As [`Feed::wait_until`].
     pub fn settle(&mut self) -> Result<()> {
-        while self.lead.as_ref().is_some_and(|lead| !lead.is_settled()) && self.take_event(PATIENCE)? {}
+        while self.lead.as_ref().is_some_and(|lead| !lead.is_settled()) {
+            if self.take_event(PATIENCE)? == Taken::End {
+                break;
+            }
+        }
         Ok(())
     }
 
-    /// Handles one event, if one comes within `patience`. False if dora asked the node to stop.
-    fn take_event(&mut self, patience: Duration) -> Result<bool> {
+    /// Handles one event, if one comes within `patience`.
+    fn take_event(&mut self, patience: Duration) -> Result<Taken> {
         match self.node.wait(patience)? {
             Next::Event(Event::Message(delivery)) => self.take(&delivery)?,
             Next::Event(Event::Lost { reason, .. }) => bail!("{reason}"),
             Next::Event(Event::Arguments(_)) => {
                 tracing::error!("the arguments of this node hold for its whole run")
             }
-            Next::Nothing if patience == PATIENCE => tracing::warn!(
-                "no progress for {} s: the watermark is further behind than may be on its way{}",
-                PATIENCE.as_secs(),
-                self.lead
-                    .as_ref()
-                    .and_then(Lead::unsettled)
-                    .map(|id| format!(" in session `{id}`"))
-                    .unwrap_or_default()
-            ),
-            Next::Nothing => {}
-            Next::Ended => return Ok(false),
+            Next::Nothing => {
+                if patience == PATIENCE {
+                    self.warn();
+                }
+                return Ok(Taken::Nothing);
+            }
+            Next::Ended => return Ok(Taken::End),
         }
-        Ok(true)
+        Ok(Taken::Something)
+    }
+
+    fn warn(&self) {
+        tracing::warn!(
+            "no progress for {} s: the watermark is further behind than may be on its way{}",
+            PATIENCE.as_secs(),
+            self.lead
+                .as_ref()
+                .and_then(Lead::unsettled)
+                .map(|id| format!(" in session `{id}`"))
+                .unwrap_or_default()
+        );
     }
 
     fn take(&mut self, delivery: &Delivery) -> Result<()> {

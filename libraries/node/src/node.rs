@@ -23,6 +23,11 @@ use crate::trace::{Hop, Trace, now_ns};
 /// How often a node that waits looks for messages that were dropped on their way in.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long a node stays after its last message. Dora tells receivers that an output has closed on another way than its
+/// messages take; without this, a node that ends right after it has sent can close its output before its last messages
+/// are there, and they are lost. A graph with flow control has no such nodes, and ends without a delay.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// The inputs that a node takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Inputs<'a> {
@@ -119,8 +124,17 @@ pub struct Node<A> {
     free_ns: i64,
     /// When the node took the present event.
     begun_ns: i64,
+    sent: Option<Instant>,
     stopped: bool,
     arguments: PhantomData<A>,
+}
+
+impl<A> Drop for Node<A> {
+    fn drop(&mut self) {
+        if let Some(sent) = self.sent {
+            std::thread::sleep(LINGER.saturating_sub(sent.elapsed()));
+        }
+    }
 }
 
 impl<A: Parser + Clone> Node<A> {
@@ -162,6 +176,7 @@ impl<A: Parser + Clone> Node<A> {
             changed: Changes::new(),
             free_ns: now,
             begun_ns: now,
+            sent: None,
             stopped: false,
             arguments: PhantomData,
         })
@@ -453,6 +468,7 @@ impl<A: Parser + Clone> Node<A> {
             self.count();
             self.reports.write(&mut metadata);
         }
+        self.sent = Some(Instant::now());
         self.dora
             .send_output(DataId::from(output.to_owned()), metadata, DoraArray::from_array(message))
             .wrap_err_with(|| format!("cannot send on output `{output}`"))

@@ -204,7 +204,8 @@ mod tests {
     fn the_account_is_of_wires_that_have_ended() {
         let mut source = NodeReport::default();
         source.outputs.insert("audio".to_owned(), 10);
-        let known = reports(&[("source", source), ("vad", report(9, 3, true)), ("other", report(2, 0, false))]);
+        let known =
+            reports(&[("source", source), ("vad", report(9, 3, true)), ("other", report(2, 0, false))]);
         let wires = known.account();
         assert_eq!(wires.len(), 1, "{wires:?}");
         assert_eq!((wires[0].to.as_str(), wires[0].sent, wires[0].missing()), ("vad/audio", Some(10), 1));

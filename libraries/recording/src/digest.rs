@@ -72,21 +72,23 @@ pub fn message_digest(message: &StructArray, scratch: &mut Vec<u8>) -> Result<Di
     scratch.clear();
     for (field, column) in message.fields().iter().zip(message.columns()) {
         text(field.name(), scratch);
-        text(&type_name(field.data_type()), scratch);
+        text(&type_name(field.data_type())?, scratch);
         value(column, 0, scratch)?;
     }
     Ok(Digest::of(scratch))
 }
 
 /// The name of a type, the same in each version of Arrow: not Arrow's own, which has changed before.
-fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::LargeList(item) | DataType::List(item) => format!("list<{}>", type_name(item.data_type())),
+pub(crate) fn type_name(data_type: &DataType) -> Result<String, UnknownType> {
+    Ok(match data_type {
+        DataType::LargeList(item) | DataType::List(item) => {
+            format!("list<{}>", type_name(item.data_type())?)
+        }
         DataType::Struct(fields) => {
             let mut name = "struct<".to_owned();
             for field in fields {
                 // Writing to a string does not fail.
-                let _ = write!(name, "{}:{},", field.name(), type_name(field.data_type()));
+                let _ = write!(name, "{}:{},", field.name(), type_name(field.data_type())?);
             }
             name + ">"
         }
@@ -99,8 +101,8 @@ fn type_name(data_type: &DataType) -> String {
         DataType::Float64 => "f64".to_owned(),
         DataType::Boolean => "bool".to_owned(),
         DataType::Utf8 => "text".to_owned(),
-        other => other.to_string(),
-    }
+        other => return Err(UnknownType(other.to_string())),
+    })
 }
 
 fn text(text: &str, output: &mut Vec<u8>) {
@@ -109,7 +111,7 @@ fn text(text: &str, output: &mut Vec<u8>) {
 }
 
 /// Appends the value of a row.
-fn value(array: &dyn Array, row: usize, output: &mut Vec<u8>) -> Result<(), UnknownType> {
+pub(crate) fn value(array: &dyn Array, row: usize, output: &mut Vec<u8>) -> Result<(), UnknownType> {
     if array.is_null(row) {
         output.push(0);
         return Ok(());

@@ -22,6 +22,7 @@
 //! if all their messages have the same fields with the same bits. The order in which messages of different streams
 //! were recorded does not count. [`compare`] finds the first difference and says it in words.
 
+mod checks;
 mod compare;
 mod digest;
 mod error;
@@ -39,4 +40,4 @@ pub use manifest::{
 };
 pub use recorder::{Recorder, repair};
 pub use topic_reader::{TopicReader, compact};
-pub use verify::verify;
+pub use verify::{verify, verify_topic};

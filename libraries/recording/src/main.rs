@@ -35,7 +35,7 @@ enum Command {
         #[arg(long, value_name = "TOPIC")]
         except: Vec<String>,
         /// Let floats differ by this much, or by this share of the larger one: for recordings of different computers
-        #[arg(long, value_name = "FLOAT", default_value_t = 0.0)]
+        #[arg(long, value_name = "FLOAT", default_value_t = 0.0, value_parser = tolerance)]
         tolerance: f64,
     },
     /// Shows what is in a recording.
@@ -84,6 +84,11 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
+    if number.is_finite() && number >= 0.0 { Ok(number) } else { Err("it is not 0 or more".to_owned()) }
 }
 
 fn show(folder: &Path, text: &mut String) -> Result<ExitCode, RecordingError> {

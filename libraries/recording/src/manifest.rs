@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,20 @@ use crate::error::RecordingError;
 
 /// The manifest's name in the folder.
 pub(crate) const MANIFEST: &str = "manifest.json";
+/// The manifest's name while it is written.
+pub(crate) const MANIFEST_PARTIAL: &str = "manifest.json.partial";
+/// The ending of a topic's file while it is recorded: an Arrow IPC stream.
+pub(crate) const UNFINISHED: &str = "arrows";
+/// The ending of a topic's file.
+pub(crate) const FINISHED: &str = "arrow";
+/// The ending of a topic's file while it is finished.
+pub(crate) const PARTIAL: &str = "arrow.partial";
 /// The version of the layout that this code writes and reads.
 const FORMAT: u32 = 1;
 
 /// `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The version of the layout; 1.
     pub format: u32,
@@ -58,6 +67,7 @@ pub enum State {
 /// The computer that a recording was made on: numbers of neural networks may differ in the last bits between
 /// processors with different instruction sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Host {
     /// Operating system, such as `linux`.
     pub os: String,
@@ -74,6 +84,7 @@ pub struct Host {
 
 /// The graph that ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Dataflow {
     /// The graph as dora read it, in YAML.
     pub text: String,
@@ -91,6 +102,7 @@ impl Dataflow {
 
 /// What is known of a node of the graph.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NodeRecord {
     /// The version that the node gives of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,6 +131,7 @@ pub enum Content {
 
 /// What was recorded of an output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Topic {
     /// The file, relative to the folder; none if there was no message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,12 +145,13 @@ pub struct Topic {
 impl Topic {
     /// How many messages there are, over all sessions.
     pub fn messages(&self) -> u64 {
-        self.sessions.values().map(|stream| stream.messages).sum()
+        self.sessions.values().fold(0, |sum, stream| sum.saturating_add(stream.messages))
     }
 }
 
 /// The messages of one session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Stream {
     /// How many.
     pub messages: u64,
@@ -152,6 +166,7 @@ pub struct Stream {
 
 /// Something that happened and because of which another run might differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Exception {
     /// What happened.
     pub kind: ExceptionKind,
@@ -265,13 +280,14 @@ impl Manifest {
     /// There is none, it makes no sense, or it is of a later version.
     pub fn read(folder: &Path) -> Result<Self, RecordingError> {
         let path = folder.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+        let bytes = fs::read(&path).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
                 RecordingError::NotARecording(folder.to_owned())
             }
             _ => RecordingError::file("read", &path)(error),
         })?;
-        Self::parse(&text).map_err(|problem| RecordingError::Manifest { path, problem })
+        let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string());
+        text.and_then(Self::parse).map_err(|problem| RecordingError::Manifest { path, problem })
     }
 
     /// Reads a manifest from its text.
@@ -280,15 +296,27 @@ impl Manifest {
     ///
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let manifest: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if manifest.format != FORMAT {
-            return Err(format!("it is of format {}, and this version reads {FORMAT}", manifest.format));
+        /// What the manifests of all versions have.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
         }
-        let outside =
-            |topic: &Topic| topic.file.as_deref().is_some_and(|file| !stays_inside(Path::new(file)));
-        match manifest.topics.iter().find(|(_, topic)| outside(topic)) {
-            Some((name, _)) => Err(format!("the file of topic `{name}` is outside of the recording")),
-            None => Ok(manifest),
+        let Version { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if format != FORMAT {
+            return Err(format!("it is of format {format}, and this version reads {FORMAT}"));
+        }
+        let manifest: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        for (name, topic) in &manifest.topics {
+            check_name(name)?;
+            if topic.file.as_ref().is_some_and(|file| *file != file_of(name, FINISHED)) {
+                return Err(format!("the file of topic `{name}` is not named after it"));
+            }
+        }
+        match &manifest.dataflow {
+            Some(dataflow) if dataflow.blake3 != Digest::of(dataflow.text.as_bytes()) => {
+                Err("the graph is not what its digest says".to_owned())
+            }
+            _ => Ok(manifest),
         }
     }
 
@@ -299,7 +327,7 @@ impl Manifest {
     /// It cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), RecordingError> {
         let path = folder.join(MANIFEST);
-        let partial = folder.join("manifest.json.partial");
+        let partial = folder.join(MANIFEST_PARTIAL);
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| RecordingError::Manifest { path: path.clone(), problem: error.to_string() })?;
         fs::write(&partial, text + "\n")
@@ -310,14 +338,31 @@ impl Manifest {
     /// Why the recording cannot be called exact, in words; empty if it can.
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts: Vec<String> = self.exceptions.iter().map(ToString::to_string).collect();
-        if self.state == State::Recording {
-            doubts.push("it was not finished".to_owned());
+        match self.state {
+            State::Recording => doubts.push("it was not finished".to_owned()),
+            State::Repaired => {
+                doubts.push("its recorder was killed, and what came then is missing".to_owned())
+            }
+            State::Finished => {}
         }
         doubts
     }
 }
 
-/// Whether a relative path leads nowhere but down.
-fn stays_inside(path: &Path) -> bool {
-    path.components().all(|component| matches!(component, std::path::Component::Normal(_)))
+/// The path of a topic's file in the folder of the recording.
+pub(crate) fn file_of(topic: &str, ending: &str) -> String {
+    // Not `Path::with_extension`: a name may have a dot in it.
+    format!("{topic}.{ending}")
+}
+
+/// Checks that a topic's files are inside of the recording, and not those of another topic.
+pub(crate) fn check_name(topic: &str) -> Result<(), String> {
+    let parts = || Path::new(topic).components();
+    let inside = !topic.is_empty() && parts().all(|part| matches!(part, Component::Normal(_)));
+    // Neither `a//b` nor `a/./b`: these are `a/b`.
+    let alone = parts().collect::<PathBuf>().as_os_str() == topic;
+    match inside && alone {
+        true => Ok(()),
+        false => Err(format!("`{topic}` is not the name of a topic, NODE/OUTPUT")),
+    }
 }

@@ -1,9 +1,9 @@
 //! Makes a recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::fs::File;
-use std::io::{BufWriter, ErrorKind};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, AsArray, RecordBatch, StructArray};
@@ -14,15 +14,12 @@ use undertone_messages::Header;
 use crate::digest::{Digest, message_digest};
 use crate::error::RecordingError;
 use crate::manifest::{
-    Content, Dataflow, Exception, ExceptionKind, MANIFEST, Manifest, State, Stream, Topic,
+    Content, Dataflow, Exception, ExceptionKind, FINISHED, MANIFEST, MANIFEST_PARTIAL, Manifest, PARTIAL,
+    State, Stream, Topic, UNFINISHED, check_name, file_of,
 };
 use crate::topic_reader::TopicReader;
 use crate::topic_writer::{DIGEST, TopicWriter, failed};
 
-/// The file of a topic while it is recorded: an Arrow IPC stream.
-const UNFINISHED: &str = "arrows";
-/// The file of a topic: an Arrow IPC file.
-const FINISHED: &str = "arrow";
 /// A batch of a finished file is full with so many bytes in so many messages, whatever comes first.
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_MESSAGES: usize = 1 << 10;
@@ -39,13 +36,17 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// The folder is there already and is not to be replaced, or is not a recording; or it cannot be made.
+    /// The folder is there already and is not to be replaced, or is not a recording; it cannot be made; or a topic
+    /// has a name that no topic has.
     pub fn create(
         folder: &Path,
         replace: bool,
         topics: &BTreeMap<String, Content>,
         dataflow: Option<Dataflow>,
     ) -> Result<Self, RecordingError> {
+        for topic in topics.keys() {
+            check_name(topic).map_err(|problem| RecordingError::Message { topic: topic.clone(), problem })?;
+        }
         if folder.exists() {
             if !replace {
                 return Err(RecordingError::Exists(folder.to_owned()));
@@ -64,17 +65,22 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// The disk is full, or the message is of another type than those of the topic before it.
+    /// The disk is full, or the message is of another type than those of the topic before it, or of one that cannot be
+    /// recorded, or the recording has no such topic.
     pub fn write(&mut self, topic: &str, message: &StructArray) -> Result<(), RecordingError> {
         if let Some(writer) = self.topics.get_mut(topic) {
             return writer.write(message);
         }
-        let content = self.manifest.topics.get(topic).map(|topic| topic.content).unwrap_or_default();
-        let path = file_of(&self.folder, topic, UNFINISHED);
-        let mut writer = TopicWriter::create(topic, &path, content, message)?;
-        writer.write(message)?;
-        self.topics.insert(topic.to_owned(), writer);
-        Ok(())
+        let Some(Topic { content, .. }) = self.manifest.topics.get(topic) else {
+            return Err(RecordingError::NoTopic {
+                path: self.folder.clone(),
+                topic: topic.to_owned(),
+                present: self.manifest.topics.keys().cloned().collect::<Vec<_>>().join(", "),
+            });
+        };
+        let path = self.folder.join(file_of(topic, UNFINISHED));
+        let writer = TopicWriter::create(topic, &path, *content, message)?;
+        self.topics.entry(topic.to_owned()).or_insert(writer).write(message)
     }
 
     /// Hands what was recorded so far to the operating system, so that it outlives this process.
@@ -83,7 +89,8 @@ impl Recorder {
     ///
     /// The disk is full.
     pub fn flush(&mut self) -> Result<(), RecordingError> {
-        self.topics.values_mut().try_for_each(TopicWriter::flush)
+        // All of them, whatever becomes of one.
+        self.topics.values_mut().map(TopicWriter::flush).fold(Ok(()), Result::and)
     }
 
     /// The manifest, to add what is learnt of the nodes and what has happened.
@@ -97,7 +104,10 @@ impl Recorder {
     ///
     /// The disk is full.
     pub fn finish(mut self) -> Result<Manifest, RecordingError> {
-        self.flush()?;
+        let flushed = self.flush();
+        // What is known of the nodes outlives a disk that is full.
+        flushed.and(self.manifest.write(&self.folder))?;
+        drop(self.topics);
         finish(&self.folder, self.manifest, State::Finished)
     }
 }
@@ -116,97 +126,101 @@ pub fn repair(folder: &Path) -> Result<Manifest, RecordingError> {
     finish(folder, manifest, State::Repaired)
 }
 
-/// Makes whole files of the unfinished ones. It can be broken off and done again.
+/// Makes whole files of the unfinished ones. It can be broken off and done again: an unfinished file stays until the
+/// manifest tells of the finished one.
 fn finish(folder: &Path, mut manifest: Manifest, state: State) -> Result<Manifest, RecordingError> {
-    let mut exceptions = Vec::new();
-    for (name, topic) in &mut manifest.topics {
-        let unfinished = file_of(folder, name, UNFINISHED);
-        let finished = file_of(folder, name, FINISHED);
-        let source = match [&unfinished, &finished].into_iter().find(|path| path.exists()) {
-            // A repair that was broken off may have finished this one.
-            Some(path) => path,
-            None => continue,
-        };
-        let (streams, damage) = finish_topic(name, source, &finished, topic.content)?;
-        if unfinished.exists() {
-            fs::remove_file(&unfinished).map_err(RecordingError::file("remove", &unfinished))?;
+    let mut exceptions = manifest.exceptions.clone();
+    for (name, topic) in manifest.topics.clone() {
+        let unfinished = folder.join(file_of(&name, UNFINISHED));
+        if !unfinished.exists() {
+            continue;
         }
-        let file = finished.strip_prefix(folder).ok().filter(|_| finished.exists());
-        topic.file = file.map(|file| file.display().to_string());
-        topic.sessions = streams;
-        if let Some(error) = damage {
-            exceptions.push(Exception {
-                kind: ExceptionKind::Damaged,
-                place: name.clone(),
-                session: None,
-                sample: None,
-                amount: None,
-                text: error.to_string(),
-            });
-        }
-        for (session, stream) in &topic.sessions {
-            if !stream.ended {
-                exceptions.push(Exception {
-                    kind: ExceptionKind::CutOff,
-                    place: name.clone(),
-                    session: Some(session.clone()),
-                    sample: stream.end,
-                    amount: None,
-                    text: format!("the stream stops after {} messages without its end", stream.messages),
-                });
-            }
-        }
+        let (topic, missing) = finish_topic(folder, &name, topic)?;
+        // It tells of them already if it was broken off right here.
+        exceptions.extend(missing.into_iter().filter(|exception| !manifest.exceptions.contains(exception)));
+        manifest.exceptions.clone_from(&exceptions);
+        manifest.topics.insert(name, topic);
+        manifest.write(folder)?;
+        fs::remove_file(&unfinished).map_err(RecordingError::file("remove", &unfinished))?;
     }
-    manifest.exceptions.extend(exceptions);
     manifest.state = state;
     manifest.write(folder)?;
     Ok(manifest)
 }
 
-/// Writes the messages of an unfinished file, or of as much of it as is whole, into a finished one.
+/// Writes the messages of an unfinished file, or of as much of it as is whole, into a finished one. Gives what is in it
+/// and what is missing.
 fn finish_topic(
-    topic: &str,
-    source: &Path,
-    finished: &Path,
-    content: Content,
-) -> Result<(BTreeMap<String, Stream>, Option<RecordingError>), RecordingError> {
-    let mut streams = Streams::new(content);
-    let mut reader = match TopicReader::open(source) {
+    folder: &Path,
+    name: &str,
+    mut topic: Topic,
+) -> Result<(Topic, Vec<Exception>), RecordingError> {
+    let mut streams = Streams::new(topic.content);
+    let mut missing = Vec::new();
+    let mut reader = match TopicReader::open(&folder.join(file_of(name, UNFINISHED))) {
         Ok(reader) => reader,
         // Killed before the first flush: the file is there and holds nothing that is whole.
-        Err(error @ RecordingError::Damaged { .. }) => return Ok((streams.finish(), Some(error))),
+        Err(error @ RecordingError::Damaged { .. }) => return Ok((topic, vec![damaged(name, &error)])),
         Err(error) => return Err(error),
     };
-    let partial = finished.with_extension("arrow.partial");
+    let partial = folder.join(file_of(name, PARTIAL));
     let create = File::create(&partial).map_err(RecordingError::file("create", &partial))?;
     let options = IpcWriteOptions::default()
         .try_with_compression(Some(CompressionType::ZSTD))
-        .map_err(failed(topic, &partial))?;
-    let schema = reader.schema();
-    let mut writer = FileWriter::try_new_with_options(BufWriter::new(create), &schema, options)
-        .map_err(failed(topic, &partial))?;
+        .map_err(failed(name, &partial))?;
+    let mut writer = FileWriter::try_new_with_options(BufWriter::new(create), &reader.schema(), options)
+        .map_err(failed(name, &partial))?;
     let mut batch = Vec::new();
     let mut bytes = 0;
-    let damage = loop {
-        let message = match reader.next_message() {
+    loop {
+        let message = match reader.next_message().and_then(|message| match message {
+            Some(message) => streams.take(name, &message).map(|_| Some(message)),
+            None => Ok(None),
+        }) {
             Ok(Some(message)) => message,
-            Ok(None) => break None,
-            Err(error @ RecordingError::Damaged { .. }) => break Some(error),
+            Ok(None) => break,
+            // What is behind cannot be told apart.
+            Err(error @ (RecordingError::Damaged { .. } | RecordingError::Message { .. })) => {
+                missing.push(damaged(name, &error));
+                break;
+            }
             Err(error) => return Err(error),
         };
-        streams.take(topic, &message)?;
         bytes += message.to_data().get_slice_memory_size().unwrap_or(0);
         batch.push(RecordBatch::from(message));
         if bytes >= BATCH_BYTES || batch.len() >= BATCH_MESSAGES {
-            write_batch(&mut writer, &mut batch).map_err(failed(topic, &partial))?;
+            write_batch(&mut writer, &mut batch).map_err(failed(name, &partial))?;
             bytes = 0;
         }
-    };
-    write_batch(&mut writer, &mut batch).map_err(failed(topic, &partial))?;
-    writer.finish().map_err(failed(topic, &partial))?;
+    }
+    write_batch(&mut writer, &mut batch).map_err(failed(name, &partial))?;
+    writer.finish().map_err(failed(name, &partial))?;
     drop(writer);
-    fs::rename(&partial, finished).map_err(RecordingError::file("rename", &partial))?;
-    Ok((streams.finish(), damage))
+    let file = file_of(name, FINISHED);
+    fs::rename(&partial, folder.join(&file)).map_err(RecordingError::file("rename", &partial))?;
+    topic.file = Some(file);
+    topic.sessions = streams.finish();
+    let unended = topic.sessions.iter().filter(|(_, stream)| !stream.ended);
+    missing.extend(unended.map(|(session, stream)| Exception {
+        kind: ExceptionKind::CutOff,
+        place: name.to_owned(),
+        session: Some(session.clone()),
+        sample: stream.end,
+        amount: None,
+        text: format!("the stream stops after {} messages without its end", stream.messages),
+    }));
+    Ok((topic, missing))
+}
+
+fn damaged(topic: &str, error: &RecordingError) -> Exception {
+    Exception {
+        kind: ExceptionKind::Damaged,
+        place: topic.to_owned(),
+        session: None,
+        sample: None,
+        amount: None,
+        text: error.to_string(),
+    }
 }
 
 fn write_batch(
@@ -232,8 +246,8 @@ impl Streams {
         Self { content, streams: BTreeMap::new(), scratch: Vec::new() }
     }
 
-    /// Takes a message of the topic's file.
-    pub(crate) fn take(&mut self, topic: &str, message: &StructArray) -> Result<(), RecordingError> {
+    /// Takes a message of the topic's file, and gives its header.
+    pub(crate) fn take(&mut self, topic: &str, message: &StructArray) -> Result<Header, RecordingError> {
         let refuse = |problem: String| RecordingError::Message { topic: topic.to_owned(), problem };
         let header = Header::read(message).map_err(|error| refuse(error.to_string()))?;
         let digest = digest_of(self.content, message, &mut self.scratch).map_err(refuse)?;
@@ -245,7 +259,7 @@ impl Streams {
         stream.ended = header.last;
         stream.end = stream.end.max(header.time);
         hasher.update(&digest.0);
-        Ok(())
+        Ok(header)
     }
 
     pub(crate) fn finish(self) -> BTreeMap<String, Stream> {
@@ -275,36 +289,26 @@ pub(crate) fn digest_of(
     }
 }
 
-/// The path of a topic's file.
-fn file_of(folder: &Path, topic: &str, extension: &str) -> PathBuf {
-    // Not `with_extension`: a name may have a dot in it.
-    folder.join(format!("{topic}.{extension}"))
-}
-
-/// Removes a recording: the manifest and the files of topics. What else is in the folder is somebody's, and an error.
+/// Removes a recording: the manifest and the files of its topics. What else is in the folder is somebody's, and an error.
 fn remove(folder: &Path) -> Result<(), RecordingError> {
-    Manifest::read(folder)?;
+    let manifest = Manifest::read(folder)?;
+    let endings = [UNFINISHED, FINISHED, PARTIAL];
+    let topics = manifest.topics.keys().flat_map(|topic| endings.map(|ending| file_of(topic, ending)));
+    let ours: BTreeSet<PathBuf> =
+        topics.chain([MANIFEST, MANIFEST_PARTIAL].map(str::to_owned)).map(|file| folder.join(file)).collect();
     let mut pending = vec![folder.to_owned()];
     while let Some(path) = pending.pop() {
         for entry in fs::read_dir(&path).map_err(RecordingError::file("read", &path))? {
-            let path = entry.map_err(RecordingError::file("read", &path))?.path();
-            if path.is_dir() {
+            let entry = entry.map_err(RecordingError::file("read", &path))?;
+            let path = entry.path();
+            // A link to a folder is none of ours.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 pending.push(path);
-                continue;
-            }
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let ours = name.starts_with(MANIFEST)
-                || [".arrow", ".arrows", ".arrow.partial"].iter().any(|end| name.ends_with(end));
-            if !ours {
-                return Err(RecordingError::NotReplaced {
-                    path: folder.to_owned(),
-                    found: path.display().to_string(),
-                });
+            } else if !ours.contains(&path) {
+                let (path, found) = (folder.to_owned(), path.display().to_string());
+                return Err(RecordingError::NotReplaced { path, found });
             }
         }
     }
-    fs::remove_dir_all(folder).or_else(|error| match error.kind() {
-        ErrorKind::NotFound => Ok(()),
-        _ => Err(RecordingError::file("remove", folder)(error)),
-    })
+    fs::remove_dir_all(folder).map_err(RecordingError::file("remove", folder))
 }

@@ -4,28 +4,26 @@
 //! and a footer. So both are read as the stream that they are, from front to back, in the memory of one batch. Nothing
 //! in the file is believed before it is checked: Arrow's own reader allocates what a length in the file asks for.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, StructArray, UInt32Array};
+use arrow::array::{Array, AsArray, StructArray, UInt32Array};
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::read_record_batch;
-use arrow_ipc::root_as_message;
+use arrow_ipc::{root_as_footer, root_as_message};
 
+use crate::checks;
 use crate::error::RecordingError;
 
 /// The first bytes of an Arrow IPC file.
 const MAGIC: [u8; 8] = *b"ARROW1\0\0";
 /// The last bytes of one, behind the footer and its length.
 const END_MAGIC: [u8; 6] = *b"ARROW1";
-/// What a batch may come to when it is decompressed. A recorder's batches are about a megabyte.
-const MOST_DECOMPRESSED: u64 = 1 << 28;
 
 /// The messages of a topic, in the order in which they were recorded.
 pub struct TopicReader<R = BufReader<File>> {
@@ -34,13 +32,24 @@ pub struct TopicReader<R = BufReader<File>> {
     /// Bytes in the file behind the position.
     remaining: u64,
     offset: u64,
-    batch: u64,
+    /// Where the batches are that were read.
+    batches: Vec<Block>,
     messages: u64,
     schema: SchemaRef,
-    rows: VecDeque<StructArray>,
+    /// The batch that was read last, and how many of its messages have been given.
+    rows: StructArray,
+    given: usize,
     /// Whether the file claims to be finished.
     finished_file: bool,
     ended: bool,
+}
+
+/// The place of a batch: where it begins, and the bytes of its two parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Block {
+    offset: u64,
+    metadata: u64,
+    body: u64,
 }
 
 impl TopicReader {
@@ -68,10 +77,11 @@ impl<R: Read> TopicReader<R> {
             input,
             remaining: length,
             offset: 0,
-            batch: 0,
+            batches: Vec::new(),
             messages: 0,
             schema: Arc::new(Schema::empty()),
-            rows: VecDeque::new(),
+            rows: StructArray::new_empty_fields(0, None),
+            given: 0,
             finished_file: false,
             ended: false,
         };
@@ -90,7 +100,7 @@ impl<R: Read> TopicReader<R> {
         let Some(schema) = message.header_as_schema() else {
             return Err(reader.damaged("it does not begin with a schema"));
         };
-        reader.schema = Arc::new(fb_to_schema(schema));
+        reader.schema = Arc::new(checks::schema(&schema).map_err(|problem| reader.damaged(problem))?);
         for (name, data_type) in
             [("session", DataType::Utf8), ("seq", DataType::UInt64), ("last", DataType::Boolean)]
         {
@@ -119,44 +129,50 @@ impl<R: Read> TopicReader<R> {
     ///
     /// The file is damaged or cut short here, behind all the messages that were given before.
     pub fn next_message(&mut self) -> Result<Option<StructArray>, RecordingError> {
-        while self.rows.is_empty() {
-            let Some(batch) = self.next_batch()? else { return Ok(None) };
-            let rows = StructArray::from(batch);
-            self.rows.extend((0..rows.len()).map(|row| rows.slice(row, 1)));
+        while self.given == self.rows.len() {
+            let Some(rows) = self.next_batch()? else { return Ok(None) };
+            (self.rows, self.given) = (rows, 0);
         }
+        let message = self.rows.slice(self.given, 1);
+        self.given += 1;
         self.messages += 1;
-        Ok(self.rows.pop_front())
+        Ok(Some(message))
     }
 
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>, RecordingError> {
+    fn next_batch(&mut self) -> Result<Option<StructArray>, RecordingError> {
         if self.ended {
             return Ok(None);
         }
-        let mut start = [0; 8];
         if self.remaining == 0 && !self.finished_file {
             // A stream whose recorder was killed between two batches has no end mark.
             self.ended = true;
             return Ok(None);
         }
+        let offset = self.offset;
+        let mut start = [0; 8];
         self.read_exact(&mut start)?;
         let Some(frame) = self.frame(start)? else {
-            self.ended = true;
-            if self.finished_file {
-                self.check_footer()?;
+            match self.finished_file {
+                true => self.check_footer()?,
+                false if self.remaining > 0 => return Err(self.damaged("an end mark before the end")),
+                false => {}
             }
+            self.ended = true;
             return Ok(None);
         };
-        let batch = self.decode(&frame).map_err(|problem| self.damaged(&problem))?;
-        self.batch += 1;
-        Ok(Some(batch))
+        let rows = self.decode(&frame).map_err(|problem| self.damaged_at(offset, &problem))?;
+        let metadata = (start.len() + frame.metadata.len()) as u64;
+        self.batches.push(Block { offset, metadata, body: frame.body.len() as u64 });
+        Ok(Some(rows))
     }
 
-    fn decode(&self, frame: &Frame) -> Result<RecordBatch, String> {
+    fn decode(&self, frame: &Frame) -> Result<StructArray, String> {
         let message = frame.message()?;
         let batch = message.header_as_record_batch().ok_or("a batch was expected")?;
-        check_batch(&batch, &frame.body)?;
+        checks::batch(&batch, &frame.body, &self.schema)?;
         let dictionaries = HashMap::new();
         read_record_batch(&frame.body, batch, self.schema(), &dictionaries, None, &message.version())
+            .map(StructArray::from)
             .map_err(|error| error.to_string())
     }
 
@@ -170,8 +186,7 @@ impl<R: Read> TopicReader<R> {
         if length == 0 {
             return Ok(None);
         }
-        let mut metadata = Vec::new();
-        self.append(u64::from(length), &mut metadata)?;
+        let metadata = self.take(u64::from(length))?;
         let body = match root_as_message(&metadata) {
             Ok(message) => message.bodyLength(),
             Err(error) => return Err(self.damaged(&error.to_string())),
@@ -188,25 +203,35 @@ impl<R: Read> TopicReader<R> {
         Ok(Some(Frame { metadata, body: buffer.into() }))
     }
 
-    /// Behind the last batch of a finished file are the footer, its length and the magic number.
+    /// Behind the last batch of a finished file are the footer, its length and the magic number. Other readers find
+    /// the batches by the footer, so it must name those that were read.
     fn check_footer(&mut self) -> Result<(), RecordingError> {
-        let mut footer = Vec::new();
-        self.append(self.remaining, &mut footer)?;
-        let intact = footer.split_last_chunk::<6>().is_some_and(|(footer, magic)| {
-            let length = footer.split_last_chunk::<4>().map(|(_, length)| u32::from_le_bytes(*length));
-            *magic == END_MAGIC && length.is_some_and(|length| footer.len() as u64 == u64::from(length) + 4)
+        let broken = self.damaged("the footer is not whole");
+        let end = self.take(self.remaining)?;
+        let footer = end.split_last_chunk::<6>().filter(|(_, magic)| **magic == END_MAGIC);
+        let footer = footer.and_then(|(footer, _)| footer.split_last_chunk::<4>());
+        let whole = footer.filter(|(footer, length)| footer.len() == u32::from_le_bytes(**length) as usize);
+        let Some((footer, _)) = whole else { return Err(broken) };
+        let Ok(footer) = root_as_footer(footer) else { return Err(broken) };
+        let schema = footer.schema().and_then(|schema| checks::schema(&schema).ok());
+        let dictionaries = footer.dictionaries().is_some_and(|blocks| !blocks.is_empty());
+        let part = |number: i64| u64::try_from(number).ok();
+        let blocks = footer.recordBatches().into_iter().flatten().map(|block| {
+            let (offset, metadata) = (part(block.offset())?, part(block.metaDataLength().into())?);
+            Some(Block { offset, metadata, body: part(block.bodyLength())? })
         });
-        if intact { Ok(()) } else { Err(self.damaged("the footer is not whole")) }
+        let same = schema.as_ref() == Some(self.schema.as_ref()) && !dictionaries;
+        if same && blocks.eq(self.batches.iter().copied().map(Some)) { Ok(()) } else { Err(broken) }
     }
 
     /// Reads `length` bytes more, which must be there.
-    fn append(&mut self, length: u64, bytes: &mut Vec<u8>) -> Result<(), RecordingError> {
+    fn take(&mut self, length: u64) -> Result<Vec<u8>, RecordingError> {
         if length > self.remaining {
             return Err(self.damaged("the file is cut short"));
         }
-        let start = bytes.len();
-        bytes.resize(start + length as usize, 0);
-        self.read_exact(bytes.get_mut(start..).unwrap_or_default())
+        let mut bytes = vec![0; length as usize];
+        self.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), RecordingError> {
@@ -221,10 +246,14 @@ impl<R: Read> TopicReader<R> {
     }
 
     fn damaged(&self, problem: &str) -> RecordingError {
+        self.damaged_at(self.offset, problem)
+    }
+
+    fn damaged_at(&self, offset: u64, problem: &str) -> RecordingError {
         RecordingError::Damaged {
             path: self.path.clone(),
-            offset: self.offset,
-            batch: self.batch,
+            offset,
+            batch: self.batches.len() as u64,
             messages: self.messages,
             problem: problem.to_owned(),
         }
@@ -251,39 +280,13 @@ fn read(input: &mut impl Read, bytes: &mut [u8], path: &Path) -> Result<(), Reco
     })
 }
 
-/// Checks what a batch says of its buffers, which Arrow takes on trust.
-fn check_batch(batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<(), &'static str> {
-    let rows = usize::try_from(batch.length()).map_err(|_| "a batch of a negative number of messages")?;
-    // Each message has a session, so at least an offset of 4 bytes; compression makes that smaller.
-    if rows > MOST_DECOMPRESSED as usize / 4 {
-        return Err("a batch of too many messages");
-    }
-    let compressed = batch.compression().is_some();
-    let mut decompressed = 0_u64;
-    for buffer in batch.buffers().into_iter().flatten() {
-        let start = usize::try_from(buffer.offset()).map_err(|_| "a buffer before the batch")?;
-        let length = usize::try_from(buffer.length()).map_err(|_| "a buffer of negative size")?;
-        let end = start.checked_add(length).ok_or("a buffer behind the batch")?;
-        let content = body.get(start..end).ok_or("a buffer behind the batch")?;
-        if compressed && length > 0 {
-            let (size, _) = content.split_first_chunk::<8>().ok_or("a compressed buffer without a size")?;
-            // -1 stands for a buffer that is not compressed after all.
-            let size = match i64::from_le_bytes(*size) {
-                -1 => 0,
-                size => u64::try_from(size).map_err(|_| "a compressed buffer of negative size")?,
-            };
-            decompressed = decompressed.saturating_add(size);
-        }
-    }
-    if decompressed > MOST_DECOMPRESSED {
-        return Err("a batch that would fill the memory");
-    }
-    Ok(())
-}
-
 /// A message that holds nothing but itself: a row of a batch keeps, and sends, the whole batch.
 pub fn compact(row: &StructArray) -> StructArray {
     // Taking a row that is there does not fail.
     let taken = take(row, &UInt32Array::from(vec![0]), None);
-    taken.ok().and_then(|taken| taken.as_struct_opt().cloned()).unwrap_or_else(|| row.clone())
+    let taken = taken.ok().and_then(|taken| taken.as_struct_opt().cloned());
+    let mut message = taken.unwrap_or_else(|| row.clone());
+    // Arrow makes room for a list of all the elements in the batch.
+    message.shrink_to_fit();
+    message
 }

@@ -5,11 +5,13 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StructArray};
+use arrow::array::{Array, ArrayRef, FixedSizeBinaryArray, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow_ipc::writer::StreamWriter;
+use undertone_messages::Header;
 
+use crate::checks::MOST_MESSAGE_BYTES;
 use crate::digest::message_digest;
 use crate::error::RecordingError;
 use crate::manifest::Content;
@@ -28,6 +30,8 @@ pub(crate) struct TopicWriter<W: Write = BufWriter<File>> {
     schema: SchemaRef,
     output: StreamWriter<W>,
     scratch: Vec<u8>,
+    /// Part of a message may have been written: what came behind it could not be read.
+    broken: bool,
 }
 
 impl TopicWriter {
@@ -38,6 +42,10 @@ impl TopicWriter {
         content: Content,
         first: &StructArray,
     ) -> Result<Self, RecordingError> {
+        // Before there is a file that nothing could be written to.
+        check(first)
+            .and_then(|()| message_digest(first, &mut Vec::new()).map_err(|error| error.to_string()))
+            .map_err(refused(topic))?;
         let create = |path: &Path| {
             path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
             File::create_new(path)
@@ -63,31 +71,30 @@ impl<W: Write> TopicWriter<W> {
                 .chain([Field::new(DIGEST, DataType::FixedSizeBinary(32), false)])
                 .collect(),
         }));
-        // What has no digest could not be compared later.
-        let mut scratch = Vec::new();
-        message_digest(first, &mut scratch).map_err(|error| RecordingError::Message {
-            topic: topic.to_owned(),
-            problem: error.to_string(),
-        })?;
         let output = StreamWriter::try_new(output, &schema).map_err(failed(topic, path))?;
-        Ok(Self { topic: topic.to_owned(), path: path.to_owned(), content, fields, schema, output, scratch })
+        let (topic, path) = (topic.to_owned(), path.to_owned());
+        Ok(Self { topic, path, content, fields, schema, output, scratch: Vec::new(), broken: false })
     }
 
     /// Writes a message.
     pub(crate) fn write(&mut self, message: &StructArray) -> Result<(), RecordingError> {
-        let refuse = |problem: String| RecordingError::Message { topic: self.topic.clone(), problem };
         if message.fields() != &self.fields {
-            return Err(refuse(format!(
+            return Err(refused(&self.topic)(format!(
                 "its messages began with the fields {}, and one has {}; a topic has messages of one type",
                 names(&self.fields),
                 names(message.fields())
             )));
         }
+        check(message).map_err(refused(&self.topic))?;
+        if self.broken {
+            let error = io::Error::other("a message before could be written only in part");
+            return Err(failed(&self.topic, &self.path)(error.into()));
+        }
         let columns = match self.content {
             Content::Messages => message.columns().to_vec(),
             Content::Digests => {
-                let digest =
-                    message_digest(message, &mut self.scratch).map_err(|error| refuse(error.to_string()))?;
+                let digest = message_digest(message, &mut self.scratch)
+                    .map_err(|error| refused(&self.topic)(error.to_string()))?;
                 let digest = FixedSizeBinaryArray::try_from_iter([digest.0].into_iter())
                     .map_err(failed(&self.topic, &self.path))?;
                 let header = header_fields(&self.fields)
@@ -95,15 +102,32 @@ impl<W: Write> TopicWriter<W> {
                 header.chain([Arc::new(digest) as ArrayRef]).collect()
             }
         };
-        RecordBatch::try_new(self.schema.clone(), columns)
-            .and_then(|batch| self.output.write(&batch))
-            .map_err(failed(&self.topic, &self.path))
+        let written =
+            RecordBatch::try_new(self.schema.clone(), columns).and_then(|batch| self.output.write(&batch));
+        self.broken = written.is_err();
+        written.map_err(failed(&self.topic, &self.path))
     }
 
     /// Hands everything to the operating system.
     pub(crate) fn flush(&mut self) -> Result<(), RecordingError> {
         self.output.flush().map_err(failed(&self.topic, &self.path))
     }
+}
+
+/// Checks that a message could be read again.
+fn check(message: &StructArray) -> Result<(), String> {
+    Header::read(message).map_err(|error| error.to_string())?;
+    let bytes = message.to_data().get_slice_memory_size().map_err(|error| error.to_string())?;
+    if bytes > MOST_MESSAGE_BYTES {
+        return Err(format!("a message of {bytes} bytes; at most {MOST_MESSAGE_BYTES} are recorded"));
+    }
+    Ok(())
+}
+
+/// For `map_err`: a message cannot be recorded.
+fn refused(topic: &str) -> impl FnOnce(String) -> RecordingError {
+    let topic = topic.to_owned();
+    move |problem| RecordingError::Message { topic, problem }
 }
 
 /// The fields that each message has.

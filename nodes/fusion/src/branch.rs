@@ -1,6 +1,7 @@
 //! One input's stream: which segments it has closed, and what it said of those that are not done.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use undertone_messages::{Emotion, Scope, Transcript, TranscriptStatus};
 
@@ -59,6 +60,8 @@ pub(crate) enum Standing {
 pub(crate) struct Branch<T> {
     input: String,
     course: Course,
+    /// The first segment that a message was about, and so the lowest.
+    first: Option<u64>,
     /// The highest segment that a message was about, and whether that message closed it.
     latest: Option<(u64, bool)>,
     /// The messages of each segment that is not done, in order.
@@ -67,7 +70,13 @@ pub(crate) struct Branch<T> {
 
 impl<T: Report> Branch<T> {
     pub(crate) fn new(input: &str) -> Self {
-        Self { input: input.to_owned(), course: Course::Open, latest: None, reports: BTreeMap::new() }
+        Self {
+            input: input.to_owned(),
+            course: Course::Open,
+            first: None,
+            latest: None,
+            reports: BTreeMap::new(),
+        }
     }
 
     /// Takes a message. One of a segment that the ledger has `cancelled` is checked and forgotten.
@@ -82,6 +91,7 @@ impl<T: Report> Branch<T> {
             }
             _ => self.latest = Some((segment, closes)),
         }
+        self.first.get_or_insert(segment);
         match (cancelled, closes) {
             (true, true) => return Err(FusionError::Cancelled { input, segment }),
             (true, false) => {}
@@ -112,8 +122,19 @@ impl<T: Report> Branch<T> {
     }
 
     /// The highest segment that a message was about.
-    pub(crate) fn latest(&self) -> Option<u64> {
+    fn latest(&self) -> Option<u64> {
         self.latest.map(|(segment, _)| segment)
+    }
+
+    /// Checks that all messages were about `segments`, once it is known that there are no others.
+    pub(crate) fn check(&self, segments: &Range<u64>) -> Result<(), FusionError> {
+        match [self.first, self.latest()].into_iter().flatten().find(|segment| !segments.contains(segment)) {
+            None => Ok(()),
+            Some(segment) => {
+                let (input, segments) = (self.input.clone(), segments.clone());
+                Err(FusionError::UnknownSegment { input, segment, segments })
+            }
+        }
     }
 
     /// Where the input stands with a segment that has ended and is not done.

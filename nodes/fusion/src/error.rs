@@ -1,5 +1,7 @@
 //! What can go wrong.
 
+use std::ops::Range;
+
 use undertone_messages::{Phase, SessionId};
 
 /// What is wrong with the arguments, the graph or an input.
@@ -113,15 +115,16 @@ pub enum FusionError {
     },
     /// A message of a segment that never was.
     #[error(
-        "input `{input}` knows a segment {segment}, but the session has only {segments}; it is not wired to the same vad as `speech`"
+        "input `{input}` knows a segment {segment}, but the session has {}; it is not wired to the same vad as `speech`",
+        describe(segments)
     )]
     UnknownSegment {
         /// The input.
         input: String,
         /// The segment.
         segment: u64,
-        /// How many segments the session has.
-        segments: u64,
+        /// The segments that the session has.
+        segments: Range<u64>,
     },
     /// An input changed what it looks at.
     #[error("input `{input}` looked at `{before}` before and looks at `{now}` now; one modality an input")]
@@ -189,4 +192,13 @@ pub struct SessionError {
     pub session: SessionId,
     /// What is wrong.
     pub error: FusionError,
+}
+
+/// Segments in words.
+fn describe(segments: &Range<u64>) -> String {
+    match segments.clone().last() {
+        None => "none".to_owned(),
+        Some(last) if last == segments.start => format!("only segment {last}"),
+        Some(last) => format!("only segments {} to {last}", segments.start),
+    }
 }

@@ -312,17 +312,13 @@ impl Fusion {
     /// Ends the outputs' streams, if everything is done.
     fn finish(&mut self, output: &mut Vec<Output>) -> Result<(), FusionError> {
         let segments = self.ledger.segments();
-        let latest = |input: &str, latest: Option<u64>| match latest.filter(|latest| *latest >= segments) {
-            Some(segment) => Err(FusionError::UnknownSegment { input: input.to_owned(), segment, segments }),
-            None => Ok(()),
-        };
         let mut over = self.ledger.front().is_none();
-        for (input, estimates) in &self.estimates {
-            latest(input, estimates.branch.latest())?;
+        for estimates in self.estimates.values() {
+            estimates.branch.check(&segments)?;
             over &= estimates.branch.is_over();
         }
         if let Some(branch) = &self.transcript {
-            latest(TRANSCRIPT, branch.latest())?;
+            branch.check(&segments)?;
             over &= branch.is_over();
         }
         if over && !self.done {

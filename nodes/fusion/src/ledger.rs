@@ -1,6 +1,7 @@
 //! The ledger: which segments there are, where they end, and where there is silence.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use undertone_messages::{Phase, Speech};
 
@@ -37,7 +38,9 @@ pub(crate) enum News {
 /// The ledger of a session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    /// The number of the next segment.
+    /// The number of the first segment, which need not be 0: a part of a recording keeps its numbers.
+    first: Option<u64>,
+    /// The number of the next segment, once there was one.
     next: u64,
     /// The number and the start of the segment that is open.
     open: Option<(u64, u64)>,
@@ -60,8 +63,9 @@ impl Ledger {
                 self.entries.push_back(Entry::Silence(end));
                 Ok(News::None)
             }
-            (Phase::Open, None) if segment == self.next && start >= self.floor => {
-                self.next += 1;
+            (Phase::Open, None) if self.may_open(segment) && start >= self.floor => {
+                self.first.get_or_insert(segment);
+                self.next = segment.saturating_add(1);
                 self.open = Some((segment, start));
                 Ok(News::None)
             }
@@ -94,10 +98,18 @@ impl Ledger {
         Ok(())
     }
 
+    fn may_open(&self, segment: u64) -> bool {
+        self.first.is_none() || segment == self.next
+    }
+
     fn state(&self) -> String {
-        match self.open {
-            Some((segment, start)) => format!("segment {segment} is open since sample {start}"),
-            None => format!("no segment is open before sample {}, and the next is {}", self.floor, self.next),
+        let floor = self.floor;
+        match (self.open, self.first) {
+            (Some((segment, start)), _) => format!("segment {segment} is open since sample {start}"),
+            (None, Some(_)) => {
+                format!("no segment is open before sample {floor}, and the next is {}", self.next)
+            }
+            (None, None) => format!("no segment is open before sample {floor}"),
         }
     }
 
@@ -106,9 +118,9 @@ impl Ledger {
         self.ended
     }
 
-    /// How many segments there are so far, cancelled ones included.
-    pub(crate) fn segments(&self) -> u64 {
-        self.next
+    /// The segments that there are so far, cancelled ones included.
+    pub(crate) fn segments(&self) -> Range<u64> {
+        self.first.unwrap_or(self.next)..self.next
     }
 
     /// The oldest entry that is not done.
@@ -125,7 +137,7 @@ impl Ledger {
     pub(crate) fn is_past(&self, segment: u64) -> bool {
         let waits = |entry: &Entry| matches!(entry, Entry::Segment(waiting) if waiting.number == segment);
         let open = self.open.is_some_and(|(open, _)| open == segment);
-        segment < self.next && !open && !self.entries.iter().any(waits)
+        self.segments().contains(&segment) && !open && !self.entries.iter().any(waits)
     }
 }
 
@@ -146,7 +158,6 @@ mod tests {
             [&[(Silence, 0, 100, 100)], &[(Silence, 0, 100, 100), (Open, 0, 100, 200)]];
         let wrong: [&[(Phase, u64, u64, u64)]; 2] = [
             &[
-                (Open, 1, 100, 200),
                 (Open, 0, 99, 200),
                 (Silence, 0, 99, 99),
                 (More, 0, 100, 200),
@@ -171,6 +182,23 @@ mod tests {
                 assert!(matches!(error, FusionError::Ledger { .. }), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn the_first_segment_may_have_any_number() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.segments(), 0..0);
+        ledger.push(&speech(Phase::Silence, 7, 100, 100)).unwrap();
+        ledger.push(&speech(Phase::Open, 7, 100, 200)).unwrap();
+        assert!(!ledger.is_past(6) && !ledger.is_past(7), "there never was a segment 6");
+        ledger.push(&speech(Phase::Cancelled, 7, 100, 100)).unwrap();
+        assert!(ledger.is_past(7));
+        for wrong in [0, 7, 9] {
+            let error = ledger.clone().push(&speech(Phase::Open, wrong, 300, 400)).unwrap_err();
+            assert!(error.to_string().contains("the next is 8"), "{error}");
+        }
+        ledger.push(&speech(Phase::Open, 8, 300, 400)).unwrap();
+        assert_eq!(ledger.segments(), 7..9);
     }
 
     #[test]

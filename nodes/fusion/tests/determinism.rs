@@ -38,6 +38,8 @@ struct Utterance {
 /// A session, and the branches that die, each at some point of its stream.
 #[derive(Clone, Debug)]
 struct Script {
+    /// The number of the first segment: not 0 in a part of a recording.
+    first: u64,
     utterances: Vec<Utterance>,
     deaths: BTreeMap<&'static str, Index>,
 }
@@ -74,7 +76,9 @@ fn utterance() -> impl Strategy<Value = Utterance> {
 fn script() -> impl Strategy<Value = Script> {
     let death = prop::option::weighted(0.2, any::<Index>());
     let deaths = [death.clone(), death.clone(), death.clone(), death];
-    (prop::collection::vec(utterance(), 0..8), deaths).prop_map(|(utterances, deaths)| Script {
+    let first = prop_oneof![Just(0_u64), 1_u64..100];
+    (first, prop::collection::vec(utterance(), 0..8), deaths).prop_map(|(first, utterances, deaths)| Script {
+        first,
         utterances,
         deaths: BRANCHES
             .into_iter()
@@ -93,7 +97,7 @@ impl Script {
     fn living(&self) -> BTreeMap<&'static str, Vec<Step>> {
         let mut streams: BTreeMap<_, Vec<Step>> = INPUTS.map(|input| (input, Vec::new())).into();
         let mut at = 0;
-        for (number, utterance) in (0..).zip(&self.utterances) {
+        for (number, utterance) in (self.first..).zip(&self.utterances) {
             if utterance.silence > 0 {
                 at += utterance.silence;
                 streams.get_mut("speech").unwrap().push(speech(Phase::Silence, number, at, at));
@@ -104,7 +108,7 @@ impl Script {
             }
             at = end;
         }
-        let silence = speech(Phase::Silence, self.utterances.len() as u64, at, at);
+        let silence = speech(Phase::Silence, self.first + self.utterances.len() as u64, at, at);
         streams.get_mut("speech").unwrap().push(silence);
         streams.values_mut().for_each(|steps| steps.push(Step::End));
         streams
@@ -188,8 +192,11 @@ fn check(script: &Script, streams: &BTreeMap<&'static str, Vec<Step>>, sent: &Se
     ] {
         assert!(end && length == 1, "each stream ends once, at its end");
     }
-    let live: Vec<u64> =
-        (0..).zip(&script.utterances).filter(|(_, said)| !said.cancelled).map(|(number, _)| number).collect();
+    let live: Vec<u64> = (script.first..)
+        .zip(&script.utterances)
+        .filter(|(_, said)| !said.cancelled)
+        .map(|(number, _)| number)
+        .collect();
     assert_eq!(sent.finals(), live);
     let provisional: Vec<u64> = sent.provisional.iter().flatten().map(|result| result.segment).collect();
     let voiced: Vec<u64> =

@@ -357,12 +357,32 @@ fn streams_that_break_the_contract_are_refused() {
         (
             "from nowhere",
             vec![window(3), end("speech")],
-            FusionError::UnknownSegment { input: input(), segment: 3, segments: 0 },
+            FusionError::UnknownSegment { input: input(), segment: 3, segments: 0..0 },
         ),
         (
             "from nowhere later",
             vec![end("speech"), closed(0)],
-            FusionError::UnknownSegment { input: input(), segment: 0, segments: 0 },
+            FusionError::UnknownSegment { input: input(), segment: 0, segments: 0..0 },
+        ),
+        (
+            "from before the first segment",
+            vec![
+                closed(2),
+                on("speech", speech(Phase::Open, 5, 0, 10)),
+                on("speech", speech(Phase::Cancelled, 5, 0, 0)),
+                end("speech"),
+            ],
+            FusionError::UnknownSegment { input: input(), segment: 2, segments: 5..6 },
+        ),
+        (
+            "from before the first segment, later",
+            vec![
+                on("speech", speech(Phase::Open, 5, 0, 10)),
+                closed(2),
+                on("speech", speech(Phase::Cancelled, 5, 0, 0)),
+                end("speech"),
+            ],
+            FusionError::UnknownSegment { input: input(), segment: 2, segments: 5..6 },
         ),
         ("ledger", vec![open(), on("speech", Step::Lost)], FusionError::LedgerLost),
         (

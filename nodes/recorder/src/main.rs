@@ -11,9 +11,7 @@ use arrow::array::AsArray;
 use clap::Parser;
 use eyre::{Result, bail, eyre};
 use undertone_node::{Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start};
-use undertone_recording::{
-    Content, Dataflow, Exception, ExceptionKind, Manifest, NodeRecord, Recorder,
-};
+use undertone_recording::{Content, Dataflow, Exception, ExceptionKind, Manifest, NodeRecord, Recorder};
 
 /// How often what was recorded is handed to the operating system: what a killed recorder loses.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,8 +49,7 @@ fn record(start: Start<Arguments>) -> Result<()> {
     let contents = topics.values().map(|topic| (topic.name.clone(), topic.content)).collect();
     let dataflow = Dataflow::new(node.dataflow()?);
     let programs = programs::digests(&dataflow.text);
-    let mut recorder =
-        Recorder::create(&arguments.folder, arguments.replace, &contents, Some(dataflow))?;
+    let mut recorder = Recorder::create(&arguments.folder, arguments.replace, &contents, Some(dataflow))?;
     let outcome = take_all(&mut node, &topics, &mut recorder);
     let failures = match outcome {
         Ok(failures) => failures,

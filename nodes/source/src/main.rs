@@ -28,7 +28,8 @@ fn send_recordings(start: Start<Arguments>) -> Result<()> {
     }
     let mut progress = ProgressReport::new(arguments.progress, length);
     let mut pacer = arguments.pacer();
-    let node = start.join(Inputs::Optionally(&[Feed::<Arguments>::WATERMARK]), Outputs::Optionally(&[OUTPUT]))?;
+    let node =
+        start.join(Inputs::Optionally(&[Feed::<Arguments>::WATERMARK]), Outputs::Optionally(&[OUTPUT]))?;
     let mut feed = Feed::new(node, arguments.pace, arguments.lead())?;
     for session in &sessions {
         let mut seq = 0;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use undertone_messages::{AudioFrame, SAMPLE_RATE};
 use undertone_node::Pace;
 
-
 /// Nanoseconds a sample: a whole number at 16 kHz, so that times do not drift.
 const SAMPLE_NANOSECONDS: u64 = 1_000_000_000 / SAMPLE_RATE as u64;
 

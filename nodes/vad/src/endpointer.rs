@@ -99,6 +99,13 @@ impl Endpointer {
         Self { rules, frame, track, open: None, next_segment: 0, floor: 0, announced: 0 }
     }
 
+    /// Begins at `position` instead of sample 0. Nothing before it belongs to the session: no segment reaches back.
+    /// To be called before the first frame.
+    pub fn begin_at(&mut self, position: u64) {
+        self.track = Track::new(self.frame, position);
+        (self.floor, self.announced) = (position, position);
+    }
+
     /// Changes the rules from the next frame on.
     pub fn adjust(&mut self, rules: EndpointRules) {
         self.rules = rules;

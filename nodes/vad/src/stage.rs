@@ -70,6 +70,8 @@ pub enum VadError {
 pub struct Vad {
     detector: Box<dyn Detector>,
     endpointer: Endpointer,
+    /// Audio has arrived. The first may start anywhere: a part of a recording keeps its times.
+    begun: bool,
     /// Samples of a frame that is not yet complete.
     pending: Vec<f32>,
 }
@@ -83,7 +85,7 @@ impl Vad {
     pub fn new(arguments: &Arguments, detector: Box<dyn Detector>) -> Result<Self, ArgumentsError> {
         let frame = detector.frame_length();
         let endpointer = Endpointer::new(arguments.rules(frame)?, frame);
-        Ok(Self { detector, endpointer, pending: Vec::with_capacity(frame) })
+        Ok(Self { detector, endpointer, begun: false, pending: Vec::with_capacity(frame) })
     }
 
     /// Sample index behind the last sample that arrived.
@@ -147,6 +149,10 @@ impl Stage for Vad {
     type Error = VadError;
 
     fn push(&mut self, input: AudioFrame, output: &mut Vec<Speech>) -> Result<(), VadError> {
+        if !self.begun {
+            self.begun = true;
+            self.endpointer.begin_at(input.start.saturating_sub(input.gap));
+        }
         self.check(&input)?;
         if input.gap > 0 {
             self.close(output)?;

@@ -24,12 +24,17 @@ fn audio(start: u64, samples: &[f32]) -> AudioFrame {
 
 /// All the messages for samples that arrive in chunks of the given lengths, over and over.
 fn hear(line: &str, samples: &[f32], chunks: &[usize]) -> Vec<Speech> {
+    hear_from(0, line, samples, chunks)
+}
+
+/// The same in a session that begins at sample `first`.
+fn hear_from(first: u64, line: &str, samples: &[f32], chunks: &[usize]) -> Vec<Speech> {
     let (_, mut stage) = session(line);
     let mut output = Vec::new();
     let (mut start, mut lengths) = (0, chunks.iter().cycle());
     while start < samples.len() {
         let end = samples.len().min(start + lengths.next().expect("a chunk length"));
-        stage.push(audio(start as u64, &samples[start..end]), &mut output).expect("good audio");
+        stage.push(audio(first + start as u64, &samples[start..end]), &mut output).expect("good audio");
         start = end;
     }
     stage.finish(&mut output).expect("an end");
@@ -111,6 +116,33 @@ proptest! {
             prop_assert_eq!(hear(detector, &samples, &chunks), hear(detector, &samples, &[512]));
         }
     }
+}
+
+#[test]
+fn a_session_may_begin_anywhere() {
+    // The first begins in the middle of a word, so that a pre-roll would reach before the session if it could.
+    for lengths in [&[(0, 8), (20, 10), (15, 0)], &[(10, 15), (20, 10), (30, 0)]] {
+        let samples = utterances(lengths);
+        for detector in DETECTORS {
+            let expected: Vec<Speech> = hear(detector, &samples, &[1024])
+                .into_iter()
+                .map(|speech| Speech { start: speech.start + 480_001, end: speech.end + 480_001, ..speech })
+                .collect();
+            assert_eq!(hear_from(480_001, detector, &samples, &[1024]), expected, "{detector}");
+            assert!(expected.iter().all(|speech| speech.start >= 480_001));
+        }
+    }
+}
+
+#[test]
+fn a_session_may_begin_with_a_gap() {
+    let (_, mut stage) = session("--detector energy");
+    let mut output = Vec::new();
+    let lost = AudioFrame { gap: 1_000, ..audio(480_000, &[0.0; 1_600]) };
+    stage.push(lost, &mut output).expect("a gap that is accounted for");
+    stage.finish(&mut output).expect("an end");
+    let silence: Vec<(Phase, u64)> = output.iter().map(|speech| (speech.phase, speech.end)).collect();
+    assert_eq!(silence, [(Phase::Silence, 480_000), (Phase::Silence, 481_600)]);
 }
 
 #[test]
@@ -210,6 +242,8 @@ fn audio_that_does_not_follow_is_an_error_that_names_both() {
     assert!(wrong_gap.contains("799") && wrong_gap.contains("800"), "{wrong_gap}");
     let endless = error(&[audio(0, &[0.0; 700]), AudioFrame { gap: u64::MAX, ..audio(800, &[0.0; 700]) }]);
     assert!(endless.contains("800"), "{endless}");
+    let impossible = error(&[AudioFrame { gap: 900, ..audio(800, &[0.0; 700]) }]);
+    assert!(impossible.contains("800") && impossible.contains("900"), "{impossible}");
 }
 
 #[test]

@@ -57,14 +57,14 @@ pub struct Level {
     gain: f32,
     /// Samples that do not yet fill a block.
     pending: Vec<f32>,
-    /// Sample index behind the last sample that arrived.
-    end: u64,
+    /// Sample index behind the last sample that arrived; none before the first.
+    end: Option<u64>,
 }
 
 impl Level {
-    /// A session that begins at sample 0 with a gain of 1.
+    /// A session that begins with its first frame, wherever that is, and with a gain of 1.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, power: None, gain: 1.0, pending: Vec::with_capacity(BLOCK), end: 0 }
+        Self { settings, power: None, gain: 1.0, pending: Vec::with_capacity(BLOCK), end: None }
     }
 
     /// The gain that the level so far asks for.
@@ -100,7 +100,7 @@ impl Level {
         if whole == 0 {
             return None;
         }
-        let start = self.end - self.pending.len() as u64;
+        let start = self.end?.saturating_sub(self.pending.len() as u64);
         let rest = self.pending.split_off(whole);
         let mut samples = std::mem::replace(&mut self.pending, rest);
         samples.chunks_mut(BLOCK).for_each(|block| self.process(block));
@@ -126,18 +126,19 @@ impl Stage for Level {
         if frame.sample_rate != undertone_messages::SAMPLE_RATE {
             return Err(LevelError::SampleRate(frame.sample_rate));
         }
-        let expected = self.end + frame.gap;
+        let end = self.end.unwrap_or_else(|| frame.start.saturating_sub(frame.gap));
+        let expected = end.saturating_add(frame.gap);
         if frame.start != expected {
             return Err(LevelError::Discontinuity { start: frame.start, expected });
         }
         if frame.gap > 0 {
             output.extend(self.take(true));
             // The gap travels on at once, at the place where it is.
-            self.end = frame.start;
+            self.end = Some(frame.start);
             output.push(AudioFrame { samples: ScalarBuffer::from(Vec::new()), ..frame.clone() });
         }
         self.pending.extend_from_slice(&frame.samples);
-        self.end = frame.end();
+        self.end = Some(frame.end());
         output.extend(self.take(false));
         Ok(())
     }
@@ -212,6 +213,19 @@ mod tests {
         let shape: Vec<_> =
             output.iter().map(|frame| (frame.start, frame.samples.len(), frame.gap)).collect();
         assert_eq!(shape, [(0, 100, 0), (150, 0, 50), (150, 160, 0)]);
+    }
+
+    #[test]
+    fn a_session_may_begin_anywhere() {
+        let run = |start: u64| {
+            let mut level = Level::new(Settings::default());
+            let mut output = Vec::new();
+            level.push(frame(start, tone(0.1, 1), 0), &mut output).unwrap();
+            level.finish(&mut output).unwrap();
+            assert_eq!(output[0].start, start);
+            output.iter().flat_map(|frame| frame.samples.iter().copied()).collect::<Vec<f32>>()
+        };
+        assert_eq!(run(480_001), run(0));
     }
 
     #[test]
