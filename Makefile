@@ -7,7 +7,7 @@ DORA := .venv/bin/dora
 GRAPHS := dataflow.yml $(wildcard dataflows/*.yml)
 CARGO_FLAGS := --release --workspace --locked
 
-.PHONY: run test lint bench models build setup
+.PHONY: run test lint bench bless models build setup
 
 # Only what the sink prints, without dora's prefix, and what goes wrong.
 PLAIN := sed -uE 's/^[0-9:]{8} STDOUT sink: ?//; t; /^([0-9:]{8} )?[^ ]*:? ?(DEBUG|INFO) /d; /run_inner.*INFO|INFO.*run_inner/d'
@@ -27,6 +27,9 @@ lint: setup ## Formatting, clippy, and every graph validated with its types and 
 
 bench: build ## Measures every stage on this machine.
 	cargo bench --workspace --locked --bench '*'
+
+bless: build ## Records the golden recordings again and shows what has changed.
+	recordings/bless
 
 models: setup ## Lists the models and checks their hashes.
 	.venv/bin/python models/models list

@@ -134,6 +134,81 @@ impl Graph {
         self
     }
 
+    /// Adds to a node's `args`.
+    pub fn add_args(mut self, id: &str, args: &str) -> Self {
+        let before = self.node(id).get("args").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.args(id, &format!("{before} {args}"))
+    }
+
+    /// Runs another program as a node.
+    pub fn program(mut self, id: &str, program: &str, args: &str) -> Self {
+        let path = repository().join("target/release").join(program);
+        self.node(id).insert("path".into(), path.to_str().unwrap().into());
+        self.args(id, args)
+    }
+
+    /// Takes nodes out of the graph, and the wires that lead to them.
+    pub fn without(mut self, ids: &[&str]) -> Self {
+        let nodes = self.yaml.get_mut("nodes").and_then(Value::as_sequence_mut).unwrap();
+        nodes.retain(|node| !node.get("id").and_then(Value::as_str).is_some_and(|id| ids.contains(&id)));
+        for node in self.nodes_mut() {
+            let gone = |wire: &Value| {
+                let source =
+                    wire.get("source").and_then(Value::as_str).and_then(|source| source.split('/').next());
+                source.is_some_and(|source| ids.contains(&source))
+            };
+            let Some(inputs) = node.get_mut("inputs").and_then(Value::as_mapping_mut) else { continue };
+            let unwired: Vec<Value> =
+                inputs.iter().filter(|(_, wire)| gone(wire)).map(|(input, _)| input.clone()).collect();
+            unwired.iter().for_each(|input| drop(inputs.remove(input)));
+            if let Some(types) = node.get_mut("input_types").and_then(Value::as_mapping_mut) {
+                unwired.iter().for_each(|input| drop(types.remove(input)));
+            }
+        }
+        self
+    }
+
+    /// Records every output of every node into `recording` in the folder of the test.
+    pub fn record(mut self) -> Self {
+        let mut inputs = Mapping::new();
+        for node in self.nodes_mut() {
+            let id = node.get("id").and_then(Value::as_str).unwrap().to_owned();
+            let own =
+                node.get("outputs").or_else(|| node.get("operator").and_then(|node| node.get("outputs")));
+            for output in own.and_then(Value::as_sequence).into_iter().flatten() {
+                let output = output.as_str().unwrap();
+                let wire =
+                    [("source".into(), format!("{id}/{output}").into()), ("queue_size".into(), 1000.into())];
+                inputs.insert(format!("{id}-{output}").into(), Value::Mapping(Mapping::from_iter(wire)));
+            }
+        }
+        let path = repository().join("target/release/recorder");
+        let recorder = [
+            ("id".into(), "recorder".into()),
+            ("path".into(), path.to_str().unwrap().into()),
+            ("args".into(), self.recording().to_str().unwrap().into()),
+            ("inputs".into(), Value::Mapping(inputs)),
+        ];
+        let nodes = self.yaml.get_mut("nodes").and_then(Value::as_sequence_mut).unwrap();
+        nodes.push(Value::Mapping(Mapping::from_iter(recorder)));
+        self
+    }
+
+    /// Where [`Graph::record`] records to.
+    pub fn recording(&self) -> PathBuf {
+        self.folder.join("recording")
+    }
+
+    /// Sets the length of all queues.
+    pub fn queues(mut self, size: u64) -> Self {
+        for node in self.nodes_mut() {
+            for (_, wire) in node.get_mut("inputs").and_then(Value::as_mapping_mut).into_iter().flatten() {
+                wire.as_mapping_mut().unwrap().insert("queue_size".into(), size.into());
+            }
+        }
+        self
+    }
+
     /// Sets the length of an input's queue.
     pub fn queue(mut self, id: &str, input: &str, size: u64) -> Self {
         let input = self.node(id).get_mut("inputs").and_then(|inputs| inputs.get_mut(input)).unwrap();

@@ -56,7 +56,8 @@ impl<A: Parser + Clone> Feed<A> {
     /// # Errors
     ///
     /// Nothing would hold messages back that are sent as fast as the graph takes them.
-    pub fn new(node: Node<A>, pace: Pace, lead: Lead) -> Result<Self> {
+    pub fn new(mut node: Node<A>, pace: Pace, lead: Lead) -> Result<Self> {
+        node.put_at_head();
         let realtime = pace == Pace::Realtime;
         let flow_control = node.inputs().any(|input| input == Self::WATERMARK);
         let others = node.inputs().any(|input| input != Self::WATERMARK);

@@ -94,6 +94,8 @@ struct Input {
     /// The output that it is wired to, as `node/output`.
     edge: String,
     sequence: Sequence,
+    /// What the sender said last of how much it had sent.
+    sent: Option<u64>,
     received: u64,
     /// What dora said of the sender's failure.
     failure: Option<String>,
@@ -118,6 +120,8 @@ pub struct Node<A> {
     reports: Reports,
     /// How often there was news in the reports.
     news: u64,
+    /// Nothing of what the node sends follows from what it takes.
+    at_head: bool,
     /// What `dora param set` has changed, by argument name.
     changed: Changes,
     /// When the node was done with the event before the present one.
@@ -170,6 +174,7 @@ impl<A: Parser + Clone> Node<A> {
             events,
             reports: Reports(BTreeMap::from([(name.clone(), own)])),
             news: 1,
+            at_head: false,
             name,
             inputs: wired,
             outputs: outputs_wired.into_iter().map(|output| (output, Output::default())).collect(),
@@ -228,6 +233,11 @@ impl<A: Parser + Clone> Node<A> {
         self.news += 1;
     }
 
+    /// Puts the node at the head of the graph: nothing of what it sends follows from what it takes.
+    pub(crate) fn put_at_head(&mut self) {
+        self.at_head = true;
+    }
+
     /// Tells of something because of which another run might differ.
     pub fn incident(&mut self, incident: Incident) {
         let own = self.own();
@@ -245,9 +255,10 @@ impl<A: Parser + Clone> Node<A> {
     fn count(&mut self) {
         let input = |(name, input): (&String, &Input)| {
             let ended = input.received > 0 && input.sequence.close().is_ok();
-            (name.clone(), InputReport { wire: input.edge.clone(), received: input.received, ended })
+            let Input { edge, sent, received, .. } = input;
+            (name.clone(), InputReport { wire: edge.clone(), sent: *sent, received: *received, ended })
         };
-        let inputs = self.inputs.iter().map(input).collect();
+        let inputs = self.inputs.iter().filter(|_| !self.at_head).map(input).collect();
         let outputs = self.outputs.iter().map(|(name, output)| (name.clone(), output.sent)).collect();
         let own = self.own();
         (own.inputs, own.outputs) = (inputs, outputs);
@@ -259,7 +270,10 @@ impl<A: Parser + Clone> Node<A> {
         &self.reports.0
     }
 
-    /// The account of all wires that lead here and whose messages have all arrived.
+    /// The account of the wires that lead here, as far as their receivers have told. They tell at the first and the last
+    /// message of each stream, so a wire whose streams have not ended is among them without numbers that mean anything,
+    /// see [`Wire::ended`]. Not among them are the wires before an operator, since it cannot tell, and those to a
+    /// [`crate::Feed`]: what arrives there leads nowhere.
     pub fn account(&mut self) -> Vec<Wire> {
         self.count();
         self.reports.account()
@@ -321,6 +335,9 @@ impl<A: Parser + Clone> Node<A> {
         match event {
             Dora::Input { id, metadata, data } => {
                 if let Some(reports) = Reports::read(&metadata.parameters) {
+                    if let Some(input) = self.inputs.get_mut(id.as_str()) {
+                        input.sent = reports.sent(&input.edge);
+                    }
                     self.news += u64::from(self.reports.merge(reports));
                 }
                 Ok(Some(Event::Message(Delivery {

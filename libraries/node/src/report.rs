@@ -3,6 +3,9 @@
 //! Reports travel in the metadata of the first and the last message of each stream, and of the next message after
 //! something went wrong. A node passes on what it was told along with its own, so the end of a graph knows of all that
 //! leads to it. Operators cannot send metadata; what is behind one does not know of what is before it.
+//!
+//! The last message of a stream tells how many messages its sender has sent, itself included. So the receiver can
+//! compare that with what arrived, message for message, and whoever gets its report has the account of the wire.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +35,13 @@ pub struct NodeReport {
 pub struct InputReport {
     /// The output that it is wired to, as `node/output`.
     pub wire: String,
+    /// How many messages its sender had sent on it, as the sender said in the latest message with a report. Unknown
+    /// behind an operator.
+    pub sent: Option<u64>,
     /// How many messages have arrived.
     pub received: u64,
-    /// Whether all the streams that began have ended.
+    /// Whether all the streams that began have ended. Then the latest message ended one, and had a report: `sent` and
+    /// `received` are of the same moment, and a difference between them is a loss.
     pub ended: bool,
 }
 
@@ -125,42 +132,46 @@ impl Reports {
         news
     }
 
-    /// The wires whose messages have all arrived, as their receivers tell.
+    /// How many messages the sender of a wire had sent on it when it made these reports.
+    pub(crate) fn sent(&self, wire: &str) -> Option<u64> {
+        let (node, output) = wire.split_once('/')?;
+        self.0.get(node)?.outputs.get(output).copied()
+    }
+
+    /// The wires, as their receivers tell.
     pub(crate) fn account(&self) -> Vec<Wire> {
-        let mut wires = Vec::new();
-        for (node, report) in &self.0 {
-            for (input, state) in report.inputs.iter().filter(|(_, state)| state.ended) {
-                let sender = state.wire.split_once('/');
-                let sent = sender.and_then(|(node, output)| self.0.get(node)?.outputs.get(output));
-                wires.push(Wire {
-                    from: state.wire.clone(),
-                    to: format!("{node}/{input}"),
-                    sent: sent.copied(),
-                    received: state.received,
-                });
-            }
-        }
-        wires
+        let wire = |node: &str, (input, state): (&String, &InputReport)| Wire {
+            from: state.wire.clone(),
+            to: format!("{node}/{input}"),
+            sent: state.sent,
+            received: state.received,
+            ended: state.ended,
+        };
+        self.0.iter().flat_map(|(node, report)| report.inputs.iter().map(|input| wire(node, input))).collect()
     }
 }
 
-/// The account of one wire.
+/// The account of one wire, as its receiver told last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wire {
     /// The output, as `node/output`.
     pub from: String,
     /// The input, as `node/input`.
     pub to: String,
-    /// How many messages were sent; unknown for an operator, which cannot tell.
+    /// How many messages were sent; unknown if the sender is an operator, which cannot tell.
     pub sent: Option<u64>,
     /// How many arrived.
     pub received: u64,
+    /// Whether all the streams that began have ended. Otherwise the numbers are of some moment within a stream, and
+    /// say nothing.
+    pub ended: bool,
 }
 
 impl Wire {
-    /// How many messages were sent and did not arrive.
+    /// How many messages were sent and did not arrive, where that is known.
     pub fn missing(&self) -> u64 {
-        self.sent.map_or(0, |sent| sent.saturating_sub(self.received))
+        let sent = self.sent.filter(|_| self.ended);
+        sent.map_or(0, |sent| sent.saturating_sub(self.received))
     }
 }
 
@@ -169,7 +180,7 @@ mod tests {
     use super::*;
 
     fn report(received: u64, sent: u64, ended: bool) -> NodeReport {
-        let input = InputReport { wire: "source/audio".to_owned(), received, ended };
+        let input = InputReport { wire: "source/audio".to_owned(), sent: Some(10), received, ended };
         NodeReport {
             inputs: BTreeMap::from([("audio".to_owned(), input)]),
             outputs: BTreeMap::from([("speech".to_owned(), sent)]),
@@ -201,17 +212,22 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_of_wires_that_have_ended() {
-        let mut source = NodeReport::default();
-        source.outputs.insert("audio".to_owned(), 10);
-        let known =
-            reports(&[("source", source), ("vad", report(9, 3, true)), ("other", report(2, 0, false))]);
+    fn the_account_is_what_receivers_tell() {
+        let known = reports(&[("vad", report(9, 3, true)), ("other", report(2, 0, false))]);
         let wires = known.account();
-        assert_eq!(wires.len(), 1, "{wires:?}");
-        assert_eq!((wires[0].to.as_str(), wires[0].sent, wires[0].missing()), ("vad/audio", Some(10), 1));
+        let account: Vec<_> =
+            wires.iter().map(|wire| (wire.to.as_str(), wire.ended, wire.missing())).collect();
+        assert_eq!(account, [("other/audio", false, 0), ("vad/audio", true, 1)]);
         // Behind an operator it is not known how much was sent.
-        let wires = reports(&[("vad", report(9, 3, true))]).account();
-        assert_eq!((wires[0].sent, wires[0].missing()), (None, 0));
+        let unknown = Wire { sent: None, ..wires[1].clone() };
+        assert_eq!(unknown.missing(), 0);
+    }
+
+    #[test]
+    fn a_sender_tells_what_it_sent_on_a_wire() {
+        let known = reports(&[("vad", report(9, 3, false))]);
+        assert_eq!(known.sent("vad/speech"), Some(3));
+        assert_eq!((known.sent("vad/other"), known.sent("level/op/audio")), (None, None));
     }
 
     #[test]

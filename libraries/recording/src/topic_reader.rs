@@ -15,7 +15,7 @@ use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow_ipc::reader::read_record_batch;
-use arrow_ipc::{root_as_footer, root_as_message};
+use arrow_ipc::{MetadataVersion, root_as_footer, root_as_message};
 
 use crate::checks;
 use crate::error::RecordingError;
@@ -187,10 +187,8 @@ impl<R: Read> TopicReader<R> {
             return Ok(None);
         }
         let metadata = self.take(u64::from(length))?;
-        let body = match root_as_message(&metadata) {
-            Ok(message) => message.bodyLength(),
-            Err(error) => return Err(self.damaged(&error.to_string())),
-        };
+        let mut frame = Frame { metadata, body: Buffer::default() };
+        let body = frame.message().map_err(|problem| self.damaged(&problem))?.bodyLength();
         let body = u64::try_from(body).map_err(|_| self.damaged("a batch of negative size"))?;
         if body > self.remaining {
             return Err(self.damaged(&format!(
@@ -200,7 +198,8 @@ impl<R: Read> TopicReader<R> {
         }
         let mut buffer = MutableBuffer::from_len_zeroed(body as usize);
         self.read_exact(buffer.as_slice_mut())?;
-        Ok(Some(Frame { metadata, body: buffer.into() }))
+        frame.body = buffer.into();
+        Ok(Some(frame))
     }
 
     /// Behind the last batch of a finished file are the footer, its length and the magic number. Other readers find
@@ -220,7 +219,9 @@ impl<R: Read> TopicReader<R> {
             let (offset, metadata) = (part(block.offset())?, part(block.metaDataLength().into())?);
             Some(Block { offset, metadata, body: part(block.bodyLength())? })
         });
-        let same = schema.as_ref() == Some(self.schema.as_ref()) && !dictionaries;
+        let same = footer.version() == MetadataVersion::V5
+            && schema.as_ref() == Some(self.schema.as_ref())
+            && !dictionaries;
         if same && blocks.eq(self.batches.iter().copied().map(Some)) { Ok(()) } else { Err(broken) }
     }
 
@@ -268,7 +269,11 @@ struct Frame {
 
 impl Frame {
     fn message(&self) -> Result<arrow_ipc::Message<'_>, String> {
-        root_as_message(&self.metadata).map_err(|error| error.to_string())
+        let message = root_as_message(&self.metadata).map_err(|error| error.to_string())?;
+        match message.version() {
+            MetadataVersion::V5 => Ok(message),
+            _ => Err("it is of another version of the Arrow format".to_owned()),
+        }
     }
 }
 

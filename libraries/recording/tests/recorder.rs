@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, BooleanArray, Date32Array, StringArray, StructArray
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field};
 use proptest::prelude::*;
-use session::{Sent, message, messages, of_topic, read, record, topics};
+use session::{Sent, folder, message, messages, of_topic, read, record, topics};
 use undertone_messages::{AudioFrame, Header, Watermark};
 use undertone_recording::{
     Content, Digest, ExceptionKind, Manifest, Recorder, RecordingError, State, Stream, compact,
@@ -49,7 +49,7 @@ proptest! {
 
     #[test]
     fn what_is_recorded_is_read_again(messages in messages()) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let folder = folder.path().join("recording");
         let finished = record(&folder, &messages, Content::Messages);
         let manifest = Manifest::read(&folder).unwrap();
@@ -77,7 +77,7 @@ proptest! {
     /// Neither when the recorder flushes nor how Arrow holds a message is told by the files.
     #[test]
     fn the_same_messages_give_the_same_files(messages in messages(), flushes: u64) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let [plain, flushed, sliced] = ["plain", "flushed", "sliced"].map(|name| folder.path().join(name));
         record(&plain, &messages, Content::Messages);
 
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn digests_alone_prove_as_much_as_the_messages(messages in messages()) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let [whole, digests] = ["whole", "digests"].map(|name| folder.path().join(name));
         let whole = record(&whole, &messages, Content::Messages);
         let alone = record(&digests, &messages, Content::Digests);
@@ -123,7 +123,7 @@ proptest! {
 /// A file of many batches is read as one of one batch is.
 #[test]
 fn many_messages_are_read_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let folder = folder.path().join("recording");
     let audio = (0..600).map(|seq| {
         let samples: Vec<f32> =
@@ -149,7 +149,7 @@ fn many_messages_are_read_again() {
 
 #[test]
 fn a_topic_without_messages_has_no_file() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let folder = folder.path().join("recording");
     let topics = BTreeMap::from([("vad/speech".to_owned(), Content::Messages)]);
     let manifest = Recorder::create(&folder, false, &topics, None).unwrap().finish().unwrap();
@@ -176,7 +176,7 @@ fn foreign(columns: Vec<(Arc<Field>, ArrayRef)>) -> StructArray {
 /// What could not be read again is refused when it comes, and does not cost the messages that can.
 #[test]
 fn a_message_that_cannot_be_recorded_is_refused_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let folder = folder.path().join("recording");
     let topics = ["a/b", "c/d"].map(|topic| (topic.to_owned(), Content::Messages)).into();
     let mut recorder = Recorder::create(&folder, false, &topics, None).unwrap();
@@ -233,7 +233,7 @@ fn messages_of_other_nodes_are_recorded() {
         Float64Array, Int32Array, Int64Array, LargeListArray, ListArray, UInt8Array, UInt32Array,
     };
     use arrow::buffer::OffsetBuffer;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let folder = folder.path().join("recording");
     let item = |array: &ArrayRef| Arc::new(Field::new("item", array.data_type().clone(), true));
     let inner: ArrayRef = Arc::new(StructArray::from(vec![
@@ -262,7 +262,7 @@ fn messages_of_other_nodes_are_recorded() {
 
 #[test]
 fn a_topic_is_inside_of_its_recording() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     for name in ["", "/etc/passwd", "../b", "a/../b", "a//b", "a/./b", "./a", "a/"] {
         let topics = BTreeMap::from([(name.to_owned(), Content::Messages)]);
         let recording = folder.path().join("recording");
@@ -297,7 +297,7 @@ mod replace {
 
     #[test]
     fn a_recording_is_replaced_if_that_is_said() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let folder = folder.path().join("recording");
         record(&folder, &session("s", 1), Content::Messages);
         let before = tree(&folder);
@@ -316,7 +316,7 @@ mod replace {
 
     #[test]
     fn what_is_not_a_recording_is_not_removed() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let recording = folder.path().join("recording");
         record(&recording, &session("s", 1), Content::Messages);
         fs::write(folder.path().join("elsewhere"), "kept").unwrap();

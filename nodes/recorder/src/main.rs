@@ -48,7 +48,11 @@ fn record(start: Start<Arguments>) -> Result<()> {
     let topics = topics(&node, &arguments)?;
     let contents = topics.values().map(|topic| (topic.name.clone(), topic.content)).collect();
     let dataflow = Dataflow::new(node.dataflow()?);
-    let programs = programs::digests(&dataflow.text);
+    // Beside the recording: reading programs takes time in which the queues would fill.
+    let programs = std::thread::spawn({
+        let graph = dataflow.text.clone();
+        move || programs::digests(&graph)
+    });
     let mut recorder = Recorder::create(&arguments.folder, arguments.replace, &contents, Some(dataflow))?;
     let outcome = take_all(&mut node, &topics, &mut recorder);
     let failures = match outcome {
@@ -68,7 +72,8 @@ fn record(start: Start<Arguments>) -> Result<()> {
             vec![text]
         }
     };
-    describe(&mut node, recorder.manifest_mut(), programs);
+    // A program that cannot be read is no reason to fail.
+    describe(&mut node, recorder.manifest_mut(), programs.join().unwrap_or_default());
     let manifest = recorder.finish()?;
     let messages: u64 = manifest.topics.values().map(|topic| topic.messages()).sum();
     let folder = arguments.folder.display();

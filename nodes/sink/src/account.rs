@@ -1,82 +1,193 @@
-//! The latency account of a result, from the stamps that it gathered on its way.
+//! The account of a run: how many messages were sent on each wire that leads to the sink, and how many arrived.
 
-use undertone_messages::SAMPLE_RATE;
-use undertone_node::{Hop, Trace};
-use undertone_sink::{Latency, StageLatency};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-/// Where the time went between the last sample of speech, at sample index `end`, and now. `trace` ends with the sink's
-/// own hop. The parts add up to the total.
-pub(crate) fn latency(trace: &Trace, end: u64) -> Latency {
-    let mut stages = Vec::new();
-    if let (Some(capture), Some(source)) = (trace.capture, trace.hops.first()) {
-        // The source works from the moment at which the frame's last sample was there.
-        stages.push(stage(source, 0, 0, source.sent_ns - capture.at_ns));
-    }
-    for (before, hop) in trace.hops.iter().zip(trace.hops.iter().skip(1)) {
-        let ready = before.sent_ns.max(hop.free_ns);
-        stages.push(stage(hop, hop.begun_ns - ready, ready - before.sent_ns, hop.sent_ns - hop.begun_ns));
-    }
-    let capture = trace.capture.filter(|capture| capture.realtime);
-    let hangover_ns = capture.map(|capture| {
-        let samples = capture.sample as i64 - end as i64;
-        samples * (1_000_000_000 / i64::from(SAMPLE_RATE))
-    });
-    let now_ns = trace.hops.last().map(|hop| hop.sent_ns);
-    let total_ns = capture.zip(hangover_ns).zip(now_ns);
-    let total_ns = total_ns.map(|((capture, hangover_ns), now_ns)| now_ns - capture.at_ns + hangover_ns);
-    Latency { total_ms: total_ns.map(milliseconds), hangover_ms: hangover_ns.map(milliseconds), stages }
+use undertone_node::Wire;
+
+use crate::error::SinkError;
+
+/// The account of a run, as the receivers of the wires told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// From the head of the graph to the sink.
+    wires: Vec<Wire>,
+    /// The run was stopped or failed: what was on its way then is nobody's loss.
+    broken_off: bool,
 }
 
-fn stage(hop: &Hop, waited_ns: i64, queued_ns: i64, worked_ns: i64) -> StageLatency {
-    StageLatency {
-        name: hop.node.clone(),
-        waited_ms: milliseconds(waited_ns),
-        queued_ms: milliseconds(queued_ns),
-        worked_ms: milliseconds(worked_ns),
+impl Account {
+    /// Puts the wires in order. `broken_off` says that the run did not come to its end.
+    pub fn new(mut wires: Vec<Wire>, broken_off: bool) -> Self {
+        let depths = depths(&wires);
+        let depth = |place: &str| depths.get(node(place)).copied().unwrap_or_default();
+        wires.sort_by_cached_key(|wire| {
+            (depth(&wire.from), depth(&wire.to), wire.from.clone(), wire.to.clone())
+        });
+        Self { wires, broken_off }
+    }
+
+    /// Checks that nothing is missing on any wire.
+    ///
+    /// # Errors
+    ///
+    /// The first wire on which messages are missing.
+    pub fn check(&self) -> Result<(), SinkError> {
+        match self.wires.iter().find(|wire| wire.missing() > 0) {
+            None => Ok(()),
+            Some(wire) => Err(SinkError::Missing {
+                from: wire.from.clone(),
+                to: wire.to.clone(),
+                missing: wire.missing(),
+                sent: wire.sent.unwrap_or_default(),
+            }),
+        }
     }
 }
 
-fn milliseconds(nanoseconds: i64) -> f64 {
-    nanoseconds as f64 / 1e6
+/// The node of an output or input.
+fn node(place: &str) -> &str {
+    place.split_once('/').map_or(place, |(node, _)| node)
+}
+
+/// How many wires there are before each node, on the longest way.
+fn depths(wires: &[Wire]) -> BTreeMap<String, usize> {
+    let mut depths = BTreeMap::new();
+    // No way is longer than all wires, unless it is a ring.
+    for _ in wires {
+        for wire in wires {
+            let before: usize = depths.get(node(&wire.from)).copied().unwrap_or_default();
+            let depth = depths.entry(node(&wire.to).to_owned()).or_default();
+            *depth = (*depth).max(before + 1);
+        }
+    }
+    depths
+}
+
+/// The table, a line a wire, and the sum.
+impl fmt::Display for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |wire: &Wire| format!("{} → {}", wire.from, wire.to);
+        let width = self.wires.iter().map(|wire| name(wire).chars().count()).max().unwrap_or_default();
+        if !self.wires.is_empty() {
+            writeln!(formatter, "  {:width$} {:>9} {:>9} {:>9}", "messages", "sent", "received", "missing")?;
+        }
+        for wire in &self.wires {
+            let known = |number: u64| wire.sent.map_or_else(|| "?".to_owned(), |_| number.to_string());
+            let (sent, missing) = (known(wire.sent.unwrap_or_default()), known(wire.missing()));
+            match wire.ended {
+                true => writeln!(
+                    formatter,
+                    "  {:width$} {sent:>9} {:>9} {missing:>9}",
+                    name(wire),
+                    wire.received
+                )?,
+                false => writeln!(formatter, "  {:width$} {:>29}", name(wire), "end not known")?,
+            }
+        }
+        self.sum(formatter)
+    }
+}
+
+impl Account {
+    /// The last line. The sums are of the wires of which both numbers are known.
+    fn sum(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ended = || self.wires.iter().filter(|wire| wire.ended);
+        let known = || ended().filter_map(|wire| Some((wire, wire.sent?)));
+        let (count, sent): (usize, u64) = (known().count(), known().map(|(_, sent)| sent).sum());
+        let received: u64 = known().map(|(wire, _)| wire.received).sum();
+        let missing: u64 = known().map(|(wire, _)| wire.missing()).sum();
+        let title = if self.broken_off { "account so far" } else { "account" };
+        let plural = if count == 1 { "" } else { "s" };
+        write!(
+            formatter,
+            "{title}: {count} wire{plural}, {sent} messages sent, {received} received, {missing} missing"
+        )?;
+        let open = self.wires.iter().filter(|wire| !wire.ended).count();
+        if open > 0 {
+            write!(formatter, "; the end of {open} more not known")?;
+        }
+        let silent: BTreeSet<_> =
+            ended().filter(|wire| wire.sent.is_none()).map(|wire| node(&wire.from)).collect();
+        if !silent.is_empty() {
+            let silent = silent.into_iter().map(|node| format!("`{node}`")).collect::<Vec<_>>().join(", ");
+            write!(formatter, "; not known before {silent}")?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use undertone_node::Capture;
-
     use super::*;
 
-    const MS: i64 = 1_000_000;
-
-    fn hop(node: &str, free: i64, begun: i64, sent: i64) -> Hop {
-        Hop { node: node.to_owned(), free_ns: free * MS, begun_ns: begun * MS, sent_ns: sent * MS }
+    fn wire(from: &str, to: &str, sent: u64, received: u64) -> Wire {
+        Wire { from: from.to_owned(), to: to.to_owned(), sent: Some(sent), received, ended: true }
     }
 
     #[test]
-    fn the_parts_add_up_to_the_total() {
-        let hops = vec![
-            hop("source", 0, 0, 1_002),
-            hop("vad", 900, 1_003, 1_004),
-            // Busy with an earlier utterance until 1,104.
-            hop("asr", 1_104, 1_105, 1_505),
-            hop("sink", 100, 1_506, 1_506),
+    fn an_account_goes_from_the_head_of_the_graph_to_the_sink() {
+        let wires = vec![
+            wire("acoustic/emotion", "fusion/acoustic", 27, 27),
+            wire("vad/speech", "fusion/speech", 101, 101),
+            wire("mfcc/features", "acoustic/features", 90, 90),
+            wire("fusion/sentiment", "sink/sentiment", 6, 6),
+            wire("vad/speech", "mfcc/speech", 101, 101),
+            wire("source/audio", "vad/audio", 1_173, 1_173),
         ];
-        // Speech ended at 0.5 s; the frame that made it known ended at 1 s, and was captured at 1,000 ms.
-        let capture = Capture { sample: 16_000, at_ns: 1_000 * MS, realtime: true };
-        let latency = latency(&Trace { capture: Some(capture), hops }, 8_000);
-        assert_eq!(latency.hangover_ms, Some(500.0));
-        assert_eq!(latency.total_ms, Some(1_006.0));
-        let asr = &latency.stages[2];
-        assert_eq!((asr.waited_ms, asr.queued_ms, asr.worked_ms), (1.0, 100.0, 400.0));
-        let parts: f64 =
-            latency.stages.iter().map(|stage| stage.waited_ms + stage.queued_ms + stage.worked_ms).sum();
-        assert!((500.0 + parts - 1_006.0).abs() < 1e-9, "{latency:?}");
+        let account = Account::new(wires, false);
+        account.check().unwrap();
+        let expected = "  \
+  messages                                sent  received   missing
+  source/audio → vad/audio                1173      1173         0
+  vad/speech → mfcc/speech                 101       101         0
+  vad/speech → fusion/speech               101       101         0
+  mfcc/features → acoustic/features         90        90         0
+  acoustic/emotion → fusion/acoustic        27        27         0
+  fusion/sentiment → sink/sentiment          6         6         0
+account: 6 wires, 1498 messages sent, 1498 received, 0 missing";
+        assert_eq!(account.to_string(), expected);
     }
 
     #[test]
-    fn without_a_clock_there_is_no_total() {
-        let capture = Capture { sample: 16_000, at_ns: 0, realtime: false };
-        let latency = latency(&Trace { capture: Some(capture), hops: vec![hop("source", 0, 0, 1)] }, 8_000);
-        assert_eq!((latency.total_ms, latency.hangover_ms), (None, None));
+    fn a_hole_is_an_error_that_names_the_wire() {
+        let wires =
+            vec![wire("vad/speech", "asr/speech", 10, 10), wire("source/audio", "vad/audio", 100, 70)];
+        let account = Account::new(wires, false);
+        let error = account.check().unwrap_err().to_string();
+        assert!(error.contains("30 of the 100 messages on source/audio → vad/audio"), "{error}");
+        assert!(
+            account.to_string().ends_with("account: 2 wires, 110 messages sent, 80 received, 30 missing")
+        );
+    }
+
+    #[test]
+    fn what_an_operator_took_and_sent_is_not_known() {
+        let operator = Wire { sent: None, ..wire("level/op/audio", "vad/audio", 0, 1_173) };
+        let account = Account::new(vec![operator, wire("vad/speech", "asr/speech", 10, 10)], false);
+        account.check().unwrap();
+        let text = account.to_string();
+        assert!(text.contains("  level/op/audio → vad/audio         ?      1173         ?\n"), "{text}");
+        let sum = "\naccount: 1 wire, 10 messages sent, 10 received, 0 missing; not known before `level`";
+        assert!(text.ends_with(sum), "{text}");
+    }
+
+    #[test]
+    fn numbers_from_the_middle_of_a_stream_are_not_told() {
+        let open = Wire { ended: false, ..wire("vad/speech", "asr/speech", 10, 1) };
+        let account = Account::new(vec![open, wire("source/audio", "vad/audio", 100, 100)], true);
+        account.check().unwrap();
+        let text = account.to_string();
+        assert!(text.contains("\n  vad/speech → asr/speech                  end not known\n"), "{text}");
+        let sum = "\naccount so far: 1 wire, 100 messages sent, 100 received, 0 missing; the end of 1 more not known";
+        assert!(text.ends_with(sum), "{text}");
+    }
+
+    #[test]
+    fn a_ring_does_not_keep_the_account_waiting() {
+        let ring = vec![wire("a/x", "b/x", 1, 1), wire("b/y", "a/y", 1, 1)];
+        assert_eq!(Account::new(ring, false).to_string().lines().count(), 4);
+        let empty = Account::new(Vec::new(), true).to_string();
+        assert_eq!(empty, "account so far: 0 wires, 0 messages sent, 0 received, 0 missing");
     }
 }

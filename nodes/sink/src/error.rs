@@ -43,6 +43,20 @@ pub enum SinkError {
     /// The standard output cannot be written to.
     #[error("cannot write to the standard output: {0}")]
     StandardOutput(io::Error),
+    /// Messages are missing on a wire that leads here.
+    #[error(
+        "{missing} of the {sent} messages on {from} → {to} did not arrive: results may be missing or wrong"
+    )]
+    Missing {
+        /// The output, as `node/output`.
+        from: String,
+        /// The input, as `node/input`.
+        to: String,
+        /// How many are missing.
+        missing: u64,
+        /// How many were sent.
+        sent: u64,
+    },
     /// A result cannot be put as JSON.
     #[error("the result for segment {segment} cannot be written as JSON: {error}")]
     Json {

@@ -34,11 +34,27 @@
 //! With `--output` the lines also go to a file. They are written to `FILE.partial` as they come, and the file gets its
 //! name at the end: a file by the name that was asked for is always whole. A device or a pipe is written to as it is.
 //!
+//! # The account
+//!
+//! At the end of a run stands its account: how many messages were sent on each wire that leads to the sink, and how many
+//! arrived. With `--format pretty` it goes to the standard output, behind the last summary, and its last line is the
+//! sum; with other formats it goes to the log, because JSON Lines are results alone. If messages are missing, the sink
+//! fails, its error names the wire, and the file keeps the name `FILE.partial`.
+//!
+//! The numbers are from reports that travel with the messages ([`undertone_node::NodeReport`]). The last message of a
+//! stream says how many its sender has sent, and the receiver compares. So the account is of the wires whose streams
+//! have all ended, of all sessions together; the others are listed without numbers, as those around a node that failed
+//! while the rest of the graph went on. In a run that failed or was stopped it is the account so far. Three kinds of
+//! wires are not in it: those that do not lead to the sink, as to a recorder or back to a source; those before an
+//! operator, which cannot report, and of those behind one it is not known how much was sent; and those before a node
+//! that failed before it had sent anything.
+//!
 //! # A reader that goes away
 //!
 //! If the standard output closes, as in a pipe to `head`, results still go to the file. Without a file, results would be
 //! lost, so it is an error.
 
+mod account;
 mod arguments;
 mod error;
 mod file;
@@ -48,6 +64,7 @@ mod record;
 mod sink;
 mod summary;
 
+pub use account::Account;
 pub use arguments::{Arguments, ColorChoice, Format};
 pub use error::SinkError;
 pub use latency::{Latency, StageLatency};

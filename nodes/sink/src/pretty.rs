@@ -32,7 +32,7 @@ pub fn pretty(session: &str, result: &Sentiment, latency: Option<&Latency>, colo
     if let Some(latency) = latency {
         let options = Options::new(WIDTH).initial_indent("  ").subsequent_indent("    ");
         let dim = style(color, Style::dimmed);
-        let text = account(latency);
+        let text = times(latency);
         lines.extend(textwrap::wrap(&text, options).iter().map(|line| dim.style(line).to_string()));
     }
     lines.push(String::new());
@@ -156,7 +156,7 @@ fn verdict(result: &Sentiment, color: bool) -> String {
 }
 
 /// Where the time went: the parts that took a tenth of a millisecond or more, in the order in which they came.
-fn account(latency: &Latency) -> String {
+fn times(latency: &Latency) -> String {
     let mut parts: Vec<(&str, f64)> = latency.hangover_ms.map(|ms| ("hangover", ms)).into_iter().collect();
     parts.extend(latency.stages.iter().map(|stage| (stage.name.as_str(), stage.worked_ms)));
     parts.push(("queueing", latency.queueing_ms()));

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 
 use undertone_messages::{Message, Sentiment, SessionId};
 
+use crate::account::Account;
 use crate::arguments::{Arguments, Format};
 use crate::error::SinkError;
 use crate::file::ResultFile;
@@ -111,18 +112,36 @@ impl<W: Write> Sink<W> {
         Ok(None)
     }
 
-    /// Gives the file its name, and the summaries of the sessions that were cut off. Not to be called after an error.
+    /// Ends the sessions that were cut off, and gives their summaries.
     ///
     /// # Errors
     ///
-    /// As [`Sink::push`], or the file cannot be renamed.
-    pub fn finish(mut self) -> Result<Vec<Summary>, SinkError> {
+    /// As [`Sink::push`].
+    pub fn end_sessions(&mut self) -> Result<Vec<Summary>, SinkError> {
         let mut summaries = Vec::new();
         for session in self.sessions.keys().cloned().collect::<Vec<_>>() {
             summaries.extend(self.end(&session)?);
         }
-        self.file.map_or(Ok(()), ResultFile::finish)?;
         Ok(summaries)
+    }
+
+    /// Writes the account, with `pretty`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::push`].
+    pub fn tell(&mut self, account: &Account) -> Result<(), SinkError> {
+        if self.format == Format::Pretty { self.print(&format!("{account}\n")) } else { Ok(()) }
+    }
+
+    /// Gives the file its name, if nothing is missing in the account. Not to be called after an error.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Missing`], or the file cannot be renamed.
+    pub fn finish(self, account: &Account) -> Result<(), SinkError> {
+        account.check()?;
+        self.file.map_or(Ok(()), ResultFile::finish)
     }
 
     /// Drops a session and sums it up.

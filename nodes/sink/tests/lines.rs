@@ -13,7 +13,8 @@ use std::sync::Arc;
 use clap::Parser;
 use proptest::prelude::*;
 use undertone_messages::{Contribution, Message, Profile, Sentiment, SentimentStatus};
-use undertone_sink::{Arguments, Input, Latency, Sink, SinkError, StageLatency, pretty, record};
+use undertone_node::Wire;
+use undertone_sink::{Account, Arguments, Input, Latency, Sink, SinkError, StageLatency, pretty, record};
 
 fn contribution(modality: &str, weight: f32, probabilities: &[f32], reason: &str) -> Contribution {
     Contribution {
@@ -207,7 +208,8 @@ fn written(words: &[&str]) -> String {
     let summary = sink.push(Input::Provisional, message(2, None), None).unwrap().unwrap();
     assert_eq!((summary.results, summary.provisional, summary.abstained), (3, 2, 2));
     assert_eq!(summary.speech_seconds, 8.28);
-    assert_eq!(sink.finish().unwrap(), []);
+    assert_eq!(sink.end_sessions().unwrap(), []);
+    sink.finish(&Account::default()).unwrap();
     String::from_utf8(output).unwrap()
 }
 
@@ -256,9 +258,37 @@ fn a_file_that_is_not_whole_has_another_name() {
     let partial = folder.path().join("results.jsonl.partial");
     assert_eq!(fs::read_to_string(&partial).unwrap().lines().count(), 1, "it can be followed");
     assert_eq!(fs::read_to_string(&path).unwrap(), "from an earlier run");
-    let summaries = sink.finish().unwrap();
+    let summaries = sink.end_sessions().unwrap();
     assert_eq!(summaries[0].results, 1, "a session that was cut off is summed up");
+    sink.finish(&Account::default()).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn a_file_with_a_hole_in_its_account_keeps_its_other_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.jsonl");
+    let wire = |from: &str, to: &str, received| Wire {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        sent: Some(10),
+        received,
+        ended: true,
+    };
+    for (received, whole) in [(9, false), (10, true)] {
+        let words = ["--format", "pretty", "--output", path.to_str().unwrap()];
+        let mut output = Vec::new();
+        let mut sink = Sink::new(&arguments(&words), [Input::Sentiment], &mut output, false).unwrap();
+        let account = Account::new(vec![wire("source/audio", "vad/audio", received)], false);
+        sink.tell(&account).unwrap();
+        let outcome = sink.finish(&account).map_err(|error| error.to_string());
+        assert_eq!(outcome.is_ok(), whole, "{outcome:?}");
+        assert_eq!(path.exists(), whole);
+        let last = String::from_utf8(output).unwrap().lines().last().unwrap().to_owned();
+        let sum =
+            format!("account: 1 wire, 10 messages sent, {received} received, {} missing", 10 - received);
+        assert_eq!(last, sum);
+    }
 }
 
 #[cfg(unix)]
@@ -321,7 +351,7 @@ fn a_reader_that_goes_away_costs_results_only_without_a_file() {
     for seq in 0..2 {
         sink.push(Input::Sentiment, message(seq, Some(both())), None).unwrap();
     }
-    sink.finish().unwrap();
+    sink.finish(&Account::default()).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
 
     let words = ["--output", path.to_str().unwrap()];

@@ -80,6 +80,12 @@ impl Said {
     }
 }
 
+/// A folder for many small recordings: in memory where there is one, which is ten times as fast as many disks.
+pub fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
 fn floats() -> impl Strategy<Value = Vec<f32>> {
     // With infinities, NaNs and both zeros.
     prop::collection::vec(prop::num::f32::ANY, 0..40)

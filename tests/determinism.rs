@@ -1,0 +1,270 @@
+//! # The contract
+//!
+//! 1. `run(A) == run(A)`: two runs of a graph on the same input give, for every output of every node, the same sequence
+//!    of payloads, byte for byte, whatever the load, the pace (`realtime` or `fast`) and the queue timing.
+//! 2. `run(A) == replay(record(A))`, from any recorded point of the graph: a replay of `source/audio` computes
+//!    everything again; a replay of `vad/speech` computes all below it again.
+//! 3. If a run could not keep the contract (a live gap, a killed node, an overflow), its recording says so, where and
+//!    how much, and a comparison refuses to call it exact.
+//!
+//! What proves it are the digests of streams, in the recordings that the `recorder` node writes; `recording compare`
+//! compares them and names the first difference.
+//!
+//! Every test here runs real graphs on the real dora with the real models. That the contract can fail is a test, too: a
+//! fusion stage with a deliberate bug does not pass.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::OnceLock;
+use std::thread::{available_parallelism, sleep};
+use std::time::Duration;
+
+use harness::{Graph, repository};
+use undertone_recording::{Comparison, ExceptionKind, Manifest, Options, compare};
+
+/// A few seconds of speech with pauses: two utterances, so that branches can run ahead of one another.
+const SHORT: &str = "recordings/session/LJ001-0002.flac recordings/session/LJ002-0020.flac";
+
+/// The arguments that make the source send the short session at a pace.
+fn short(pace: &str) -> String {
+    let files: Vec<String> =
+        SHORT.split(' ').map(|file| repository().join(file).display().to_string()).collect();
+    format!("{} --join --silence-ms 800 --session short --pace {pace}", files.join(" "))
+}
+
+/// The default graph on the short session.
+fn bare(name: &str, pace: &str) -> Graph {
+    Graph::open("dataflow.yml", &format!("exact-{name}")).args("source", &short(pace))
+}
+
+/// The same with everything recorded.
+fn graph(name: &str, pace: &str) -> Graph {
+    bare(name, pace).record()
+}
+
+/// Runs a graph and gives its recording.
+fn record(graph: Graph) -> PathBuf {
+    let recording = graph.recording();
+    graph.run().expect_success();
+    recording
+}
+
+/// What all runs are compared with: made once, the first time that a test asks for it.
+fn reference() -> &'static Path {
+    static REFERENCE: OnceLock<PathBuf> = OnceLock::new();
+    REFERENCE.get_or_init(|| record(graph("reference", "fast")))
+}
+
+fn compare_all(first: &Path, second: &Path) -> Comparison {
+    compare(first, second, &Options::default()).unwrap()
+}
+
+/// Fails unless all topics but those in `but` were compared, and are the same.
+fn assert_exact(first: &Path, second: &Path, but: &[&str]) {
+    let options =
+        Options { except: but.iter().map(|topic| (*topic).to_owned()).collect(), ..Options::default() };
+    let comparison = compare(first, second, &options).unwrap();
+    assert!(comparison.is_exact(), "{comparison}");
+    assert!(comparison.only_first.is_empty() && comparison.only_second.is_empty(), "{comparison}");
+    let topics: BTreeSet<&str> = comparison.streams.iter().map(|stream| stream.topic.as_str()).collect();
+    assert_eq!(topics.len() + but.len(), 9, "{comparison}");
+    assert!(comparison.streams.iter().all(|stream| stream.first > 1), "{comparison}");
+}
+
+/// Keeps all cores busy, with more work than there are cores, until it is dropped.
+struct Load(Vec<Child>);
+
+impl Load {
+    fn start() -> Self {
+        let workers = 2 * available_parallelism().unwrap().get();
+        // `sha256sum` of an endless file, at the same priority as the nodes.
+        Self((0..workers).map(|_| Command::new("sha256sum").arg("/dev/zero").spawn().unwrap()).collect())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn runs_under_load_are_the_same() {
+    let reference = reference();
+    let _load = Load::start();
+    for run in 0..5 {
+        assert_exact(reference, &record(graph(&format!("load-{run}"), "fast")), &[]);
+    }
+}
+
+/// `queue_size: 1` is the smallest there is, for which dora makes room for 64 messages a node. The source keeps to that;
+/// the recorder has to hold what is on all wires at once.
+#[test]
+fn runs_with_the_smallest_queues_are_the_same() {
+    let reference = reference();
+    for run in 0..5 {
+        let graph = bare(&format!("queues-{run}"), "fast").queues(1).add_args("source", "--lead-seconds 3.9");
+        assert_exact(reference, &record(graph.record()), &[]);
+    }
+}
+
+#[test]
+fn the_pace_changes_nothing() {
+    assert_exact(reference(), &record(graph("realtime", "realtime")), &[]);
+}
+
+/// The vad cuts audio into frames of its own.
+#[test]
+fn the_chunks_of_the_input_change_nothing_behind_the_vad() {
+    for samples in [160, 512, 4000] {
+        let chunked = graph(&format!("chunks-{samples}"), "fast");
+        let chunked = chunked.add_args("source", &format!("--frame-samples {samples} --lead-seconds 20"));
+        let audio = compare(
+            reference(),
+            &record(chunked),
+            &Options { topics: BTreeSet::from(["source/audio".to_owned()]), ..Options::default() },
+        );
+        assert!(!audio.unwrap().is_exact(), "the frames should differ");
+        let recording = repository().join(format!("out/tests/exact-chunks-{samples}/recording"));
+        assert_exact(reference(), &recording, &["source/audio"]);
+    }
+}
+
+#[test]
+fn a_replay_of_the_audio_computes_everything_again() {
+    let recording = reference().display().to_string();
+    for (name, pace) in [("fast", "fast"), ("realtime", "realtime --speed 2")] {
+        let args = format!("{recording} --pace {pace}");
+        let replay = graph(&format!("replay-audio-{name}"), "fast").program("source", "replay", &args);
+        assert_exact(reference(), &record(replay), &[]);
+    }
+}
+
+#[test]
+fn a_replay_of_any_point_computes_all_below_it_again() {
+    let recording = reference().display().to_string();
+    for (node, before) in
+        [("vad", &["source"][..]), ("asr", &[]), ("mfcc", &[]), ("acoustic", &["mfcc"]), ("text", &[])]
+    {
+        // The rest of the graph stays as it is; only what nobody needs any more is left out.
+        let replay = Graph::open("dataflow.yml", &format!("exact-replay-{node}"))
+            .args("source", &short("fast"))
+            .program(node, "replay", &recording)
+            .without(before)
+            .rewire(node, "watermark", "fusion/watermark")
+            .untyped(node)
+            .record();
+        let comparison = compare_all(reference(), &record(replay));
+        assert!(comparison.is_exact(), "replay of {node}: {comparison}");
+        assert!(comparison.streams.iter().any(|stream| stream.topic == "fusion/sentiment"), "{comparison}");
+        assert!(comparison.streams.iter().any(|stream| stream.topic.starts_with(node)), "{comparison}");
+    }
+}
+
+/// A part of a recording gives what the whole gave for that part.
+#[test]
+fn a_part_of_a_recording_gives_the_same_segments() {
+    let args = format!("{} --from 2", reference().display());
+    let replay = graph("replay-part", "fast").without(&["source"]).program("vad", "replay", &args);
+    let replay = replay.rewire("vad", "watermark", "fusion/watermark").untyped("vad");
+    let part = replay.run().expect_success();
+    let whole =
+        Graph::open("dataflow.yml", "exact-whole").args("source", &short("fast")).run().expect_success();
+    assert!(!part.results.is_empty() && part.results.len() < whole.results.len(), "{}", part.log);
+    for result in &part.results {
+        let same = whole.results.iter().find(|other| other["segment"] == result["segment"]).unwrap();
+        for field in ["text", "start_sample", "end_sample", "probabilities"] {
+            assert_eq!(result[field], same[field], "{result}");
+        }
+    }
+}
+
+/// If the contract could not fail, it would prove nothing.
+#[test]
+fn a_clock_in_a_payload_is_caught() {
+    let defect = |name: &str| record(graph(name, "fast").add_args("fusion", "--defect clock"));
+    let comparison = compare_all(&defect("clock-1"), &defect("clock-2"));
+    assert!(!comparison.is_exact(), "{comparison}");
+    let difference = comparison.first_difference().unwrap();
+    assert!(difference.topic.starts_with("fusion/"), "{difference}");
+    for stream in comparison.streams.iter().filter(|stream| !stream.topic.starts_with("fusion/")) {
+        assert_eq!(stream.differing, 0, "{comparison}");
+    }
+}
+
+#[test]
+fn a_join_by_arrival_is_caught() {
+    let defect =
+        |name: &str, pace: &str| record(graph(name, pace).add_args("fusion", "--defect unordered-join"));
+    let comparison = compare_all(&defect("join-1", "fast"), &defect("join-2", "realtime"));
+    assert!(!comparison.is_exact(), "{comparison}");
+    assert!(comparison.first_difference().unwrap().topic.starts_with("fusion/"), "{comparison}");
+}
+
+/// What cannot be the same is not called the same.
+#[test]
+fn a_killed_node_is_on_record() {
+    let graph = graph("killed", "realtime");
+    let recording = graph.recording();
+    let outcome = graph.run_with(|folder| {
+        // The source is the last of the recorded nodes to speak, so the recording has begun.
+        while !folder.join("recording/vad/speech.arrows").exists() {
+            sleep(Duration::from_millis(20));
+        }
+        kill("asr", folder);
+    });
+    outcome.expect_failure(&["asr/transcript"]);
+    let manifest = Manifest::read(&recording).unwrap();
+    let cut = manifest.exceptions.iter().find(|exception| exception.kind == ExceptionKind::CutOff).unwrap();
+    assert_eq!(cut.place, "asr/transcript", "{cut}");
+    let comparison = compare_all(&recording, &recording);
+    assert_eq!(comparison.first_difference(), None);
+    assert!(!comparison.is_exact(), "{comparison}");
+    assert!(comparison.to_string().contains("not exact"), "{comparison}");
+}
+
+/// Kills the node whose program is `name` and which runs in `folder`.
+fn kill(name: &str, folder: &Path) {
+    let program = repository().join("target/release").join(name).canonicalize().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let ours = |path: &PathBuf| {
+        let is = |link: &str, target: &Path| {
+            std::fs::read_link(path.join(link)).is_ok_and(|found| found == target)
+        };
+        is("exe", &program) && is("cwd", &folder.canonicalize().unwrap())
+    };
+    let process = processes.filter(ours).next().expect("the node runs");
+    let id = process.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
+}
+
+/// Audio that a live source lost is in the audio's own messages, so a run with a gap can be replayed; but nobody can
+/// say that another run would lose the same.
+#[test]
+fn a_gap_is_on_record() {
+    let folder = repository().join("out/tests/exact-gap-file");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut bytes = std::fs::read(repository().join("recordings/session/LJ001-0004.flac")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 2000].fill(0x55);
+    let file = folder.join("damaged.flac");
+    std::fs::write(&file, bytes).unwrap();
+    let args = format!("{} --tolerate-corruption", file.display());
+    let recording = record(graph("gap", "fast").args("source", &args));
+    let manifest = Manifest::read(&recording).unwrap();
+    let gap = manifest.exceptions.iter().find(|exception| exception.kind == ExceptionKind::Gap).unwrap();
+    assert!(gap.amount.unwrap() > 0 && gap.sample.is_some() && gap.session.is_some(), "{gap}");
+    assert!(!compare_all(&recording, &recording).is_exact());
+}
