@@ -62,6 +62,11 @@ pub struct Sequence {
 }
 
 impl Sequence {
+    /// The number of the next message of `session`.
+    pub fn expected(&self, session: &SessionId) -> u64 {
+        self.next.get(session).copied().unwrap_or(0)
+    }
+
     /// Takes note of message `seq` of `session`; `last` ends the stream.
     ///
     /// # Errors
@@ -69,7 +74,7 @@ impl Sequence {
     /// [`SequenceError::Hole`] and [`SequenceError::Repeated`]. The message counts as arrived all the same, so that a
     /// caller who goes on is told of each hole once.
     pub fn accept(&mut self, session: &SessionId, seq: u64, last: bool) -> Result<(), SequenceError> {
-        let expected = self.next.get(session).copied().unwrap_or(0);
+        let expected = self.expected(session);
         if last {
             self.next.remove(session);
         } else {

@@ -4,6 +4,7 @@
 //! that `dora run --log-level warn` shows warnings alone. Elsewhere they are text on standard error.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -15,9 +16,10 @@ use tracing_subscriber::{Layer, fmt};
 /// Starts the log at `level`.
 pub(crate) fn start(level: LevelFilter) {
     let under_dora = std::env::var_os("DORA_NODE_CONFIG").is_some();
-    let json = under_dora.then(|| fmt::layer().json().with_filter(Wanted { level }));
+    let wanted = Wanted { level, program: program() };
+    let json = under_dora.then(|| fmt::layer().json().with_filter(wanted.clone()));
     let text = || fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
-    let text = (!under_dora).then(|| text().with_filter(Wanted { level }));
+    let text = (!under_dora).then(|| text().with_filter(wanted));
     // Fails only if a log was started before, as in a test of several nodes in one process; that one serves as well.
     let _ = tracing_subscriber::registry().with(json).with(text).try_init();
 }
@@ -32,14 +34,30 @@ const CHATTER: [&str; 3] = [
     "Scouting delay elapsed",
 ];
 
+/// The program's crate: `sink` for `target/release/sink`.
+fn program() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&program).file_stem().unwrap_or_default();
+    name.to_string_lossy().replace('-', "_")
+}
+
 /// What is worth a line.
+#[derive(Clone)]
 struct Wanted {
     level: LevelFilter,
+    program: String,
+}
+
+impl Wanted {
+    fn is_own(&self, target: &str) -> bool {
+        let root = target.split("::").next().unwrap_or_default();
+        root.starts_with("undertone") || root == self.program
+    }
 }
 
 impl<S: Subscriber> Filter<S> for Wanted {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        let own = metadata.target().starts_with("undertone");
+        let own = self.is_own(metadata.target());
         // Of zenoh and the other libraries below dora only what goes wrong.
         metadata.level() <= &if own { self.level } else { self.level.min(LevelFilter::WARN) }
     }
@@ -62,6 +80,22 @@ impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_says_is_its_own() {
+        let wanted = Wanted { level: LevelFilter::INFO, program: "sink".to_owned() };
+        for own in ["undertone_node::node", "undertone_sink::sink", "sink", "sink::latency_of"] {
+            assert!(wanted.is_own(own), "{own}");
+        }
+        for other in ["zenoh_shm::watchdog", "dora_node_api::node", "sinks"] {
+            assert!(!wanted.is_own(other), "{other}");
         }
     }
 }

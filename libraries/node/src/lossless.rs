@@ -10,6 +10,11 @@ use eyre::{Context, Result};
 use tempfile::NamedTempFile;
 
 const VARIABLE: &str = "DORA_ZENOH_CONFIG_OVERLAY";
+/// The size of a node's shared memory, unless the graph says `shared_memory_pool_size`.
+const POOL_VARIABLE: &str = "DORA_NODE_SHM_POOL_SIZE";
+/// Room for as many messages as a source may have on their way, 1,000 of 32 KiB; memory that is not used is not taken.
+/// With dora's 8 MiB a fast replay fills it, and then messages take a detour through the daemon.
+const POOL_BYTES: u32 = 1 << 25;
 const OVERLAY: &str = include_str!("../../../dataflows/lossless.json5");
 
 /// The overlay file; dora reads it while the node joins the graph.
@@ -27,6 +32,10 @@ pub(crate) struct Overlay(
 ///
 /// No other thread may run yet: the environment is not synchronised.
 pub(crate) unsafe fn block_on_congestion() -> Result<Overlay> {
+    if std::env::var_os(POOL_VARIABLE).is_none() {
+        // SAFETY: the caller guarantees that no other thread runs.
+        unsafe { std::env::set_var(POOL_VARIABLE, POOL_BYTES.to_string()) };
+    }
     if let Some(path) = std::env::var_os(VARIABLE) {
         if std::fs::read_to_string(&path).is_ok_and(|overlay| overlay != OVERLAY) {
             tracing::warn!(
@@ -39,7 +48,7 @@ pub(crate) unsafe fn block_on_congestion() -> Result<Overlay> {
     }
     let mut file = tempfile::Builder::new().prefix("undertone-").suffix(".json5").tempfile()?;
     file.write_all(OVERLAY.as_bytes()).wrap_err_with(|| format!("cannot write {}", file.path().display()))?;
-    // SAFETY: the caller guarantees that no other thread runs.
+    // SAFETY: as above.
     unsafe { std::env::set_var(VARIABLE, file.path()) };
     Ok(Overlay(Some(file)))
 }

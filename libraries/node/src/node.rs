@@ -14,7 +14,7 @@ use dora_node_api::{DoraArray, DoraNode, EventStream, StopCause};
 use eyre::{Context, Result, bail, eyre};
 use futures_timer::Delay;
 use serde_yaml_ng::Value;
-use undertone_messages::{Body, Header, Message, Sequence, SequenceError};
+use undertone_messages::{Body, Header, Message, Sequence, SequenceError, SessionId};
 
 use crate::report::{Incident, IncidentKind, InputReport, NodeReport, Reports, Wire};
 use crate::run::{Changes, parse};
@@ -27,6 +27,10 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// messages take; without this, a node that ends right after it has sent can close its output before its last messages
 /// are there, and they are lost. A graph with flow control has no such nodes, and ends without a delay.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long a message waits for one that was sent before it. Dora sends large messages through the daemon while a
+/// node's shared memory is full, and others overtake them.
+const HOLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The inputs that a node takes.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +101,8 @@ struct Input {
     /// What the sender said last of how much it had sent.
     sent: Option<u64>,
     received: u64,
+    /// Messages that came before one that was sent earlier, by session and number.
+    early: BTreeMap<(SessionId, u64), Delivery>,
     /// What dora said of the sender's failure.
     failure: Option<String>,
 }
@@ -124,6 +130,8 @@ pub struct Node<A> {
     at_head: bool,
     /// What `dora param set` has changed, by argument name.
     changed: Changes,
+    /// Since when messages are missing that others have overtaken.
+    overtaken: Option<Instant>,
     /// When the node was done with the event before the present one.
     free_ns: i64,
     /// When the node took the present event.
@@ -179,6 +187,7 @@ impl<A: Parser + Clone> Node<A> {
             inputs: wired,
             outputs: outputs_wired.into_iter().map(|output| (output, Output::default())).collect(),
             changed: Changes::new(),
+            overtaken: None,
             free_ns: now,
             begun_ns: now,
             sent: None,
@@ -310,6 +319,10 @@ impl<A: Parser + Clone> Node<A> {
         let begun = Instant::now();
         while !self.stopped {
             self.check_drops()?;
+            if let Some(delivery) = self.next_early() {
+                self.begun_ns = now_ns();
+                return Ok(Next::Event(Event::Message(delivery)));
+            }
             let remaining = patience.saturating_sub(begun.elapsed());
             // In order of arrival. `EventStream::recv` would put control events first, so that an input could close
             // before its last messages were seen.
@@ -340,11 +353,12 @@ impl<A: Parser + Clone> Node<A> {
                     }
                     self.news += u64::from(self.reports.merge(reports));
                 }
-                Ok(Some(Event::Message(Delivery {
+                let delivery = Delivery {
                     input: id.to_string(),
                     array: data.into_inner(),
                     trace: Trace::read(&metadata.parameters),
-                })))
+                };
+                Ok(self.in_order(delivery).map(Event::Message))
             }
             Dora::InputClosed { id } => Ok(self.closed(&id)),
             Dora::NodeFailed { affected_input_ids, error, source_node_id } => {
@@ -369,6 +383,36 @@ impl<A: Parser + Clone> Node<A> {
             // The end of the event stream follows `Stop(AllInputsClosed)`. Everything else concerns operators.
             _ => Ok(None),
         }
+    }
+
+    /// The message, if it is the next of its stream, or nothing but an error can be made of it. One that has overtaken
+    /// others is kept until they have come.
+    fn in_order(&mut self, delivery: Delivery) -> Option<Delivery> {
+        let Some(input) = self.inputs.get_mut(&delivery.input) else { return Some(delivery) };
+        match Header::read(&delivery.array) {
+            Ok(header) if header.seq > input.sequence.expected(&header.session) => {
+                self.overtaken.get_or_insert_with(Instant::now);
+                input.early.insert((header.session, header.seq), delivery);
+                None
+            }
+            _ => Some(delivery),
+        }
+    }
+
+    /// A message that had overtaken others and is the next now; or any such, if what it has overtaken does not come.
+    fn next_early(&mut self) -> Option<Delivery> {
+        let overtaken = self.overtaken?;
+        let lost = overtaken.elapsed() > HOLE_PATIENCE;
+        for input in self.inputs.values_mut() {
+            let next = |(session, seq): &&(SessionId, u64)| lost || input.sequence.expected(session) == *seq;
+            if let Some(key) = input.early.keys().find(next).cloned() {
+                return input.early.remove(&key);
+            }
+        }
+        if self.inputs.values().all(|input| input.early.is_empty()) {
+            self.overtaken = None;
+        }
+        None
     }
 
     /// An input has closed: is it an end or a failure?

@@ -32,7 +32,8 @@ pub struct TopicReader<R = BufReader<File>> {
     /// Bytes in the file behind the position.
     remaining: u64,
     offset: u64,
-    /// Where the batches are that were read.
+    /// How many batches were read, and where they are if a footer is to name them.
+    batch: u64,
     batches: Vec<Block>,
     messages: u64,
     schema: SchemaRef,
@@ -77,6 +78,7 @@ impl<R: Read> TopicReader<R> {
             input,
             remaining: length,
             offset: 0,
+            batch: 0,
             batches: Vec::new(),
             messages: 0,
             schema: Arc::new(Schema::empty()),
@@ -161,8 +163,11 @@ impl<R: Read> TopicReader<R> {
             return Ok(None);
         };
         let rows = self.decode(&frame).map_err(|problem| self.damaged_at(offset, &problem))?;
-        let metadata = (start.len() + frame.metadata.len()) as u64;
-        self.batches.push(Block { offset, metadata, body: frame.body.len() as u64 });
+        self.batch += 1;
+        if self.finished_file {
+            let metadata = (start.len() + frame.metadata.len()) as u64;
+            self.batches.push(Block { offset, metadata, body: frame.body.len() as u64 });
+        }
         Ok(Some(rows))
     }
 
@@ -254,7 +259,7 @@ impl<R: Read> TopicReader<R> {
         RecordingError::Damaged {
             path: self.path.clone(),
             offset,
-            batch: self.batches.len() as u64,
+            batch: self.batch,
             messages: self.messages,
             problem: problem.to_owned(),
         }

@@ -151,3 +151,91 @@ pub(crate) fn failed(topic: &str, path: &Path) -> impl FnOnce(ArrowError) -> Rec
         RecordingError::Write { topic, path, source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use undertone_messages::{AudioFrame, Message};
+
+    use super::*;
+    use crate::topic_reader::TopicReader;
+
+    /// A disk with room for so many bytes.
+    struct Disk {
+        room: usize,
+        written: Vec<u8>,
+    }
+
+    impl Write for &mut Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let length = bytes.len().min(self.room - self.written.len());
+            if length == 0 && !bytes.is_empty() {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.written.extend(&bytes[..length]);
+            Ok(length)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn frames() -> Vec<StructArray> {
+        let frame = |seq: u64| {
+            let samples = vec![0.5; seq as usize].into();
+            let body = AudioFrame { start: seq, sample_rate: 16_000, samples, gap: 0 };
+            Message { session: "s".into(), seq, body: Some(body) }.encode().unwrap()
+        };
+        (0..4).map(frame).collect()
+    }
+
+    /// Writes the messages until the disk is full. Gives how many were written.
+    fn record(disk: &mut Disk, messages: &[StructArray]) -> Result<usize, (usize, RecordingError)> {
+        let path = Path::new("recording/source/audio.arrows");
+        let mut writer = TopicWriter::new("source/audio", path, Content::Messages, &messages[0], disk)
+            .map_err(|error| (0, error))?;
+        for (count, message) in messages.iter().enumerate() {
+            if let Err(error) = writer.write(message) {
+                // Neither is what comes later written behind half a message.
+                let text = writer.write(message).unwrap_err().to_string();
+                assert!(text.contains("source/audio") && text.contains("only in part"), "{text}");
+                return Err((count, error));
+            }
+        }
+        writer.flush().map_err(|error| (messages.len(), error))?;
+        Ok(messages.len())
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_what_was_written_before_can_be_read() {
+        let messages = frames();
+        let mut enough = Disk { room: usize::MAX, written: Vec::new() };
+        assert_eq!(record(&mut enough, &messages).unwrap(), messages.len());
+        let mut counts = std::collections::BTreeSet::new();
+        for room in 0..enough.written.len() {
+            let mut disk = Disk { room, written: Vec::new() };
+            let (count, error) = record(&mut disk, &messages).unwrap_err();
+            counts.insert(count);
+            assert!(
+                matches!(&error, RecordingError::Write { source, .. } if source.kind() == ErrorKind::StorageFull)
+            );
+            let text = error.to_string();
+            assert!(
+                text.contains("topic `source/audio`") && text.contains("recording/source/audio.arrows"),
+                "{text}"
+            );
+            let mut found = Vec::new();
+            if let Ok(mut reader) =
+                TopicReader::new(Path::new("disk"), disk.written.as_slice(), disk.written.len() as u64)
+            {
+                while let Ok(Some(message)) = reader.next_message() {
+                    found.push(message);
+                }
+            }
+            assert_eq!(found, messages[..count], "with room for {room} bytes");
+        }
+        assert_eq!(counts, (0..messages.len()).collect());
+    }
+}

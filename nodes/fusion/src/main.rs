@@ -54,9 +54,22 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     }
     // What could be said without the input has been said, but the run is not whole.
     match lost {
-        None => Ok(()),
         Some(reason) => bail!("{reason}"),
+        None if node.stopped() => Ok(()),
+        None => check_ends(&node, &sessions),
     }
+}
+
+/// Checks that no session waits for an input that has closed. A stream that was cut off is noticed when that happens;
+/// one of which nothing has arrived, not even its first message, only by the session's other inputs.
+fn check_ends(node: &Node<Arguments>, sessions: &Sessions) -> Result<()> {
+    for input in node.inputs() {
+        if let Some(session) = sessions.unfinished(input).first() {
+            let wire = node.wire(input).unwrap_or_default();
+            bail!("{wire}: nothing of session `{session}` has arrived on input `{input}`, while it has on others");
+        }
+    }
+    Ok(())
 }
 
 /// Hands a message to its session.

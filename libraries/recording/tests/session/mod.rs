@@ -186,7 +186,8 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
     let labels = || vec!["negative".to_owned(), "neutral".to_owned(), "positive".to_owned()];
     let probabilities = || vec![tenth, 0.25, 0.75 - tenth];
     let model = || "model@0123456789ab".to_owned();
-    let word = |text: &str, start, probability| Word { text: text.to_owned(), start, end, probability };
+    let word =
+        |text: &str, start, probability| Word { text: text.to_owned(), start, end: start + 80, probability };
     let samples: Vec<f32> = (0..16).map(|index| tenth + index as f32 / 32.0).collect();
     let contribution = |modality: &str, weight| Contribution {
         modality: modality.to_owned(),
