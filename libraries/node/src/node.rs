@@ -98,7 +98,7 @@ struct Input {
     /// The output that it is wired to, as `node/output`.
     edge: String,
     sequence: Sequence,
-    /// What the sender said last of how much it had sent.
+    /// How much the sender had sent, as far as it has said.
     sent: Option<u64>,
     received: u64,
     /// Messages that came before one that was sent earlier, by session and number.
@@ -263,8 +263,8 @@ impl<A: Parser + Clone> Node<A> {
     /// Brings the counts in the node's own report up to date.
     fn count(&mut self) {
         let input = |(name, input): (&String, &Input)| {
-            let ended = input.received > 0 && input.sequence.close().is_ok();
-            let Input { edge, sent, received, .. } = input;
+            let Input { edge, sequence, sent, received, early, .. } = input;
+            let ended = *received > 0 && early.is_empty() && sequence.close().is_ok();
             (name.clone(), InputReport { wire: edge.clone(), sent: *sent, received: *received, ended })
         };
         let inputs = self.inputs.iter().filter(|_| !self.at_head).map(input).collect();
@@ -349,7 +349,8 @@ impl<A: Parser + Clone> Node<A> {
             Dora::Input { id, metadata, data } => {
                 if let Some(reports) = Reports::read(&metadata.parameters) {
                     if let Some(input) = self.inputs.get_mut(id.as_str()) {
-                        input.sent = reports.sent(&input.edge);
+                        // The numbers rise, and a later message may have overtaken this one.
+                        input.sent = input.sent.max(reports.sent(&input.edge));
                     }
                     self.news += u64::from(self.reports.merge(reports));
                 }

@@ -35,8 +35,8 @@ pub struct NodeReport {
 pub struct InputReport {
     /// The output that it is wired to, as `node/output`.
     pub wire: String,
-    /// How many messages its sender had sent on it, as the sender said in the latest message with a report. Unknown
-    /// behind an operator.
+    /// How many messages its sender had sent on it, as the latest message with a report said. Unknown behind an
+    /// operator.
     pub sent: Option<u64>,
     /// How many messages have arrived.
     pub received: u64,

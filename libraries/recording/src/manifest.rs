@@ -341,7 +341,7 @@ impl Manifest {
         match self.state {
             State::Recording => doubts.push("it was not finished".to_owned()),
             State::Repaired => {
-                doubts.push("its recorder was killed, and what came then is missing".to_owned())
+                doubts.push("its recorder did not finish it, so what came last may be missing".to_owned())
             }
             State::Finished => {}
         }

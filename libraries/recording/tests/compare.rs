@@ -536,7 +536,7 @@ mod command {
         let (code, text, _) = recording(&["repair", name]);
         assert_eq!(code, Some(0));
         assert!(text.contains("vad/speech: session `s`, 2 messages, 0.1 s, "), "{text}");
-        assert!(text.contains("recorder was killed"), "{text}");
+        assert!(text.contains("recorder did not finish it"), "{text}");
         let (code, _, error) = recording(&["repair", name]);
         assert_eq!(
             (code, error.as_str()),

@@ -137,7 +137,7 @@ fn a_killed_recorder_is_a_doubt_even_if_nothing_seems_to_be_missing() {
     let comparison = compare(&recording, &recording, &Options::default()).unwrap();
     assert_eq!(comparison.first_difference(), None);
     assert!(!comparison.is_exact());
-    assert!(comparison.to_string().contains("recorder was killed"), "{comparison}");
+    assert!(comparison.to_string().contains("recorder did not finish it"), "{comparison}");
 }
 
 /// A recorder that is killed before a topic's first message leaves no file for it.

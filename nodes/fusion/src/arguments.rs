@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
 
+use crate::defect::Defect;
+
 /// Joins what was said with how it was said: one sentiment for each segment of speech.
 ///
 /// Inputs: `speech` (from vad), `transcript` (from asr, may be left out), and any number of estimates: `acoustic`,
@@ -45,6 +47,10 @@ pub struct Arguments {
     /// Mark results whose highest probability is below this as abstained. 0 marks those without an estimate alone.
     #[arg(long, value_name = "0..1", default_value_t = 0.0, value_parser = fraction, allow_negative_numbers = true)]
     pub abstain_below: f64,
+
+    /// A deliberate bug, for tests that show that they can fail.
+    #[arg(long, value_enum, hide = true)]
+    pub defect: Option<Defect>,
 }
 
 /// What the weights depend on.
@@ -150,6 +156,7 @@ mod tests {
         assert_eq!(arguments.pooling, Pooling::Segment);
         assert_eq!(arguments.missing_labels, MissingLabels::Refuse);
         assert_eq!(arguments.abstain_below, 0.0);
+        assert_eq!(arguments.defect, None);
     }
 
     #[test]

@@ -54,6 +54,7 @@
 mod arguments;
 mod branch;
 mod config;
+mod defect;
 mod error;
 mod fusion;
 mod ledger;
@@ -63,6 +64,7 @@ mod sessions;
 
 pub use arguments::{Arguments, Mapping, MissingLabels, Pooling, Share, Weighting};
 pub use config::{Config, Inputs};
+pub use defect::{Defect, Defects};
 pub use error::{FusionError, SessionError};
 pub use fusion::{Fusion, Output};
 pub use sessions::{OutputMessage, Sessions};

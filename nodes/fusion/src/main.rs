@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use eyre::{Result, bail};
-use undertone_fusion::{Arguments, Config, Inputs as Branches, OutputMessage, SPEECH, Sessions, TRANSCRIPT};
+use undertone_fusion::{
+    Arguments, Config, Defects, Inputs as Branches, OutputMessage, SPEECH, Sessions, TRANSCRIPT,
+};
 use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
 use undertone_node::{Delivery, Event, Inputs, Node, Outputs, Start, Trace};
 
@@ -19,11 +21,13 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     let branches = Branches::new(node.inputs())?;
     let mut sessions = Sessions::new(Config::new(&arguments, branches.clone())?);
     let mut causes = Causes::default();
+    let mut defects = Defects::new(arguments.defect);
     let mut lost = None;
     while let Some(event) = node.next_event()? {
         let (messages, trace) = match event {
             Event::Message(delivery) => {
-                (take(&mut node, &mut sessions, &mut causes, &delivery)?, delivery.trace)
+                let sent = take(&mut node, &mut sessions, &mut causes, &mut defects, &delivery)?;
+                (sent, delivery.trace)
             }
             Event::Lost { input, reason } => {
                 tracing::error!("going on without the input `{input}`: {reason}");
@@ -43,7 +47,8 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
         for message in messages {
             match message {
                 OutputMessage::Provisional(message) => node.send("provisional", message, &trace)?,
-                OutputMessage::Sentiment(message) => {
+                OutputMessage::Sentiment(mut message) => {
+                    defects.spoil(message.body.as_mut());
                     let segment = message.body.as_ref().map(|sentiment| sentiment.segment);
                     let cause = causes.take(&message.session, segment).unwrap_or_else(|| trace.clone());
                     node.send("sentiment", message, &cause)?;
@@ -63,13 +68,12 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
 /// Checks that no session waits for an input that has closed. A stream that was cut off is noticed when that happens;
 /// one of which nothing has arrived, not even its first message, only by the session's other inputs.
 fn check_ends(node: &Node<Arguments>, sessions: &Sessions) -> Result<()> {
-    for input in node.inputs() {
-        if let Some(session) = sessions.unfinished(input).first() {
-            let wire = node.wire(input).unwrap_or_default();
-            bail!("{wire}: nothing of session `{session}` has arrived on input `{input}`, while it has on others");
-        }
-    }
-    Ok(())
+    let Some(session) = node.inputs().find_map(|input| sessions.unfinished(input).into_iter().next()) else {
+        return Ok(());
+    };
+    let lacks = |input: &&str| sessions.unfinished(input).contains(&session);
+    let wires: Vec<&str> = node.inputs().filter(lacks).filter_map(|input| node.wire(input)).collect();
+    bail!("nothing of session `{session}` has arrived from {}, while it has from others", wires.join(" and "))
 }
 
 /// Hands a message to its session.
@@ -77,6 +81,7 @@ fn take(
     node: &mut Node<Arguments>,
     sessions: &mut Sessions,
     causes: &mut Causes,
+    defects: &mut Defects,
     delivery: &Delivery,
 ) -> Result<Vec<OutputMessage>> {
     match delivery.input.as_str() {
@@ -90,6 +95,7 @@ fn take(
         }
         input => {
             let message = node.read::<Emotion>(delivery)?;
+            defects.see(message.body.as_ref());
             causes.note(&message, delivery, |body| (body.scope == Scope::Segment).then_some(body.segment));
             Ok(sessions.emotion(input, message)?)
         }

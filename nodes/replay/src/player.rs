@@ -161,7 +161,7 @@ impl Player {
             };
             let Some(message) = message else { return Ok(()) };
             // It was read in the scan.
-            let Ok(header) = Header::read(&message) else { continue };
+            let Ok(mut header) = Header::read(&message) else { continue };
             let segments = self.segments.get(&*header.session);
             let cut = match (segments, header.last) {
                 (Some(segments), false) => self.range.cut(&message, header.time, segments),
@@ -170,7 +170,10 @@ impl Player {
             let message = match cut {
                 Cut::Keep => message,
                 Cut::Drop => continue,
-                Cut::Slice(first, last) => slice(&message, first, last),
+                Cut::Slice(first, last) => {
+                    header.time = header.time.map(|time| time.min(self.range.to));
+                    slice(&message, first, last)
+                }
             };
             let start = self.timeline.end() * self.played + self.timeline.start(&header.session);
             let ahead = self.range.from;
