@@ -164,14 +164,11 @@ pub fn compare(first: &Path, second: &Path, options: &Options) -> Result<Compari
             // Its manifest does not tell yet what there is to compare.
             return Err(RecordingError::Unfinished(folder.to_owned()));
         }
-        if let Some(topic) = options.topics.iter().find(|topic| !manifest.topics.contains_key(*topic)) {
-            return Err(no_topic(folder, topic, manifest));
-        }
+        options.topics.iter().try_for_each(|topic| manifest.topic(folder, topic).map(drop))?;
     }
     let [a, b] = &manifests;
-    let known = |topic: &String| a.topics.contains_key(topic) || b.topics.contains_key(topic);
-    if let Some(topic) = options.except.iter().find(|topic| !known(topic)) {
-        return Err(no_topic(first, topic, a));
+    for topic in options.except.iter().filter(|topic| !b.topics.contains_key(*topic)) {
+        a.topic(first, topic)?;
     }
     let wanted = |topic: &&String| {
         !options.except.contains(*topic) && (options.topics.is_empty() || options.topics.contains(*topic))
@@ -200,14 +197,6 @@ pub fn compare(first: &Path, second: &Path, options: &Options) -> Result<Compari
         }
     }
     Ok(comparison)
-}
-
-fn no_topic(folder: &Path, topic: &str, manifest: &Manifest) -> RecordingError {
-    RecordingError::NoTopic {
-        path: folder.to_owned(),
-        topic: topic.to_owned(),
-        present: manifest.topics.keys().cloned().collect::<Vec<_>>().join(", "),
-    }
 }
 
 fn compare_topic(

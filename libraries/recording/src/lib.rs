@@ -28,6 +28,7 @@ mod digest;
 mod error;
 mod manifest;
 mod recorder;
+mod results;
 mod topic_reader;
 mod topic_writer;
 mod verify;
@@ -39,5 +40,6 @@ pub use manifest::{
     Content, Dataflow, Exception, ExceptionKind, Host, Manifest, NodeRecord, State, Stream, Topic,
 };
 pub use recorder::{Recorder, repair};
+pub use results::{Results, Row, Score, Utterance, results};
 pub use topic_reader::{TopicReader, compact};
 pub use verify::{verify, verify_topic};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use undertone_messages::seconds;
-use undertone_recording::{Manifest, Options, RecordingError, compare, repair, verify};
+use undertone_recording::{Manifest, Options, RecordingError, compare, repair, results, verify};
 
 /// Looks into recordings, compares them and repairs them.
 #[derive(Debug, Parser)]
@@ -37,6 +37,15 @@ enum Command {
         /// Let floats differ by this much, or by this share of the larger one: for recordings of different computers
         #[arg(long, value_name = "FLOAT", default_value_t = 0.0, value_parser = tolerance)]
         tolerance: f64,
+    },
+    /// Shows what several graphs made of the same sessions, side by side, and how they compare with the first.
+    Results {
+        /// The recordings
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+        /// The topic with the results (NODE/OUTPUT)
+        #[arg(long, value_name = "TOPIC", default_value = "fusion/sentiment")]
+        topic: String,
     },
     /// Shows what is in a recording.
     Show {
@@ -69,6 +78,10 @@ fn main() -> ExitCode {
                 if comparison.is_exact() { ExitCode::SUCCESS } else { ExitCode::from(1) }
             })
         }
+        Command::Results { folders, topic } => results(&folders, &topic).map(|results| {
+            text = format!("{results}\n");
+            ExitCode::SUCCESS
+        }),
         Command::Show { folder } => show(&folder, &mut text),
         Command::Verify { folder } => verify(&folder).map(|messages| {
             text = format!("{}: {messages} messages, all as the manifest says\n", folder.display());

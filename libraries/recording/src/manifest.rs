@@ -335,6 +335,19 @@ impl Manifest {
             .map_err(RecordingError::file("write", &path))
     }
 
+    /// A topic of the recording, which is in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name.
+    pub fn topic(&self, folder: &Path, name: &str) -> Result<&Topic, RecordingError> {
+        self.topics.get(name).ok_or_else(|| RecordingError::NoTopic {
+            path: folder.to_owned(),
+            topic: name.to_owned(),
+            present: self.topics.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+
     /// Why the recording cannot be called exact, in words; empty if it can.
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts: Vec<String> = self.exceptions.iter().map(ToString::to_string).collect();

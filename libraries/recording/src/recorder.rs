@@ -71,15 +71,9 @@ impl Recorder {
         if let Some(writer) = self.topics.get_mut(topic) {
             return writer.write(message);
         }
-        let Some(Topic { content, .. }) = self.manifest.topics.get(topic) else {
-            return Err(RecordingError::NoTopic {
-                path: self.folder.clone(),
-                topic: topic.to_owned(),
-                present: self.manifest.topics.keys().cloned().collect::<Vec<_>>().join(", "),
-            });
-        };
+        let content = self.manifest.topic(&self.folder, topic)?.content;
         let path = self.folder.join(file_of(topic, UNFINISHED));
-        let writer = TopicWriter::create(topic, &path, *content, message)?;
+        let writer = TopicWriter::create(topic, &path, content, message)?;
         self.topics.entry(topic.to_owned()).or_insert(writer).write(message)
     }
 

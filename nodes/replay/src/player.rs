@@ -116,11 +116,7 @@ impl Player {
 
     /// Reads a topic from end to end.
     fn scan(&mut self, name: &str) -> Result<(), RecordingError> {
-        let topic = self.manifest.topics.get(name).ok_or_else(|| RecordingError::NoTopic {
-            path: self.folder.clone(),
-            topic: name.to_owned(),
-            present: self.manifest.topics.keys().cloned().collect::<Vec<_>>().join(", "),
-        })?;
+        let topic = self.manifest.topic(&self.folder, name)?;
         if topic.content == Content::Digests {
             let (path, topic) = (self.folder.clone(), name.to_owned());
             return Err(RecordingError::DigestsAlone { path, topic });

@@ -1,0 +1,279 @@
+//! What several graphs made of the same sessions, side by side.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use undertone_messages::{Message, Sentiment, seconds};
+
+use crate::error::RecordingError;
+use crate::manifest::{Content, Manifest};
+use crate::topic_reader::TopicReader;
+
+/// One result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Utterance {
+    /// Sample index of its first sample.
+    pub start: u64,
+    /// Sample index behind its last.
+    pub end: u64,
+    /// The likeliest label; empty without an estimate.
+    pub label: String,
+    /// The probability of that label.
+    pub confidence: f32,
+    /// P(positive) − P(negative).
+    pub score: f32,
+    /// What was said.
+    pub text: String,
+}
+
+impl Utterance {
+    /// How many samples two utterances have in common.
+    fn overlap(&self, other: &Self) -> u64 {
+        self.end.min(other.end).saturating_sub(self.start.max(other.start))
+    }
+
+    /// The words, in lower case and without punctuation.
+    fn words(&self) -> Vec<String> {
+        let plain = |c: char| {
+            if c.is_alphanumeric() || c == '\'' { c.to_lowercase().next().unwrap_or(c) } else { ' ' }
+        };
+        self.text.chars().map(plain).collect::<String>().split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+/// The results of several recordings, matched to those of the first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    /// The recordings.
+    pub folders: Vec<PathBuf>,
+    /// What each session came to, by name, in the order of time.
+    pub sessions: BTreeMap<String, Vec<Row>>,
+}
+
+/// What the recordings have of one utterance, each in the order of [`Results::folders`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row(pub Vec<Option<Utterance>>);
+
+impl Row {
+    /// Where the row stands in time.
+    fn start(&self) -> u64 {
+        self.0.iter().flatten().map(|utterance| utterance.start).next().unwrap_or(0)
+    }
+}
+
+/// How the results of one recording compare with those of the first, over all sessions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Score {
+    /// Utterances in this recording.
+    pub utterances: usize,
+    /// Those of them that overlap one of the first recording, each with one at most.
+    pub matched: usize,
+    /// The matched ones with the same label.
+    pub same_label: usize,
+    /// The least number of words to substitute, insert or delete to get from the first recording's words to these, over
+    /// whole sessions.
+    pub word_edits: usize,
+    /// Words in the first recording.
+    pub words: usize,
+    /// Mean distance of the scores of matched utterances.
+    pub score_distance: f64,
+    /// Mean distance of their starts, in milliseconds.
+    pub start_distance_ms: f64,
+    /// Mean distance of their ends, in milliseconds.
+    pub end_distance_ms: f64,
+}
+
+/// Reads the results in `topic` of several recordings.
+///
+/// # Errors
+///
+/// A recording cannot be read, lacks the topic, or has no results in it.
+pub fn results(folders: &[PathBuf], topic: &str) -> Result<Results, RecordingError> {
+    let mut sessions: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for (column, folder) in folders.iter().enumerate() {
+        for (session, utterances) in read(folder, topic)? {
+            let rows = sessions.entry(session).or_default();
+            place(rows, column, utterances);
+        }
+    }
+    for rows in sessions.values_mut() {
+        rows.iter_mut().for_each(|row| row.0.resize(folders.len(), None));
+        rows.sort_by_key(Row::start);
+    }
+    Ok(Results { folders: folders.to_vec(), sessions })
+}
+
+fn read(folder: &Path, topic: &str) -> Result<BTreeMap<String, Vec<Utterance>>, RecordingError> {
+    let manifest = Manifest::read(folder)?;
+    let recorded = manifest.topic(folder, topic)?;
+    if recorded.content == Content::Digests {
+        return Err(RecordingError::DigestsAlone { path: folder.to_owned(), topic: topic.to_owned() });
+    }
+    let mut sessions: BTreeMap<String, Vec<Utterance>> = BTreeMap::new();
+    let Some(file) = &recorded.file else { return Ok(sessions) };
+    let mut reader = TopicReader::open(&folder.join(file))?;
+    while let Some(message) = reader.next_message()? {
+        let message = Message::<Sentiment>::decode(&message).map_err(|error| RecordingError::Message {
+            topic: topic.to_owned(),
+            problem: error.to_string(),
+        })?;
+        let session = sessions.entry(message.session.to_string()).or_default();
+        session.extend(message.body.map(utterance));
+    }
+    Ok(sessions)
+}
+
+fn utterance(sentiment: Sentiment) -> Utterance {
+    let likeliest = sentiment.labels.into_iter().zip(sentiment.probabilities);
+    let likeliest = likeliest.max_by(|(_, a), (_, b)| a.total_cmp(b));
+    Utterance {
+        start: sentiment.start,
+        end: sentiment.end,
+        label: likeliest.map(|(label, _)| label).unwrap_or_default(),
+        confidence: sentiment.confidence,
+        score: sentiment.score,
+        text: sentiment.text,
+    }
+}
+
+/// Puts utterances into the rows that they overlap most, or into rows of their own.
+fn place(rows: &mut Vec<Row>, column: usize, utterances: Vec<Utterance>) {
+    for utterance in utterances {
+        let overlap = |row: &Row| {
+            let taken = row.0.len() > column;
+            row.0
+                .first()
+                .and_then(Option::as_ref)
+                .filter(|_| !taken)
+                .map_or(0, |first| first.overlap(&utterance))
+        };
+        match rows.iter_mut().map(|row| (overlap(row), row)).max_by_key(|(overlap, _)| *overlap) {
+            Some((overlap, row)) if overlap > 0 => {
+                row.0.resize(column, None);
+                row.0.push(Some(utterance));
+            }
+            _ => {
+                let mut row = vec![None; column];
+                row.push(Some(utterance));
+                rows.push(Row(row));
+            }
+        }
+    }
+}
+
+impl Results {
+    /// How the results of a recording compare with those of the first.
+    pub fn score(&self, column: usize) -> Score {
+        let mut score = Score::default();
+        for rows in self.sessions.values() {
+            let words = |column: usize| -> Vec<String> {
+                let utterances = rows.iter().filter_map(|row| row.0.get(column)?.as_ref());
+                utterances.flat_map(Utterance::words).collect()
+            };
+            let (first, these) = (words(0), words(column));
+            score.words += first.len();
+            score.word_edits += strsim::generic_levenshtein(&first, &these);
+            for row in rows {
+                let Some(Some(utterance)) = row.0.get(column) else { continue };
+                score.utterances += 1;
+                let Some(Some(first)) = row.0.first() else { continue };
+                score.matched += 1;
+                score.same_label += usize::from(first.label == utterance.label);
+                score.score_distance += f64::from((first.score - utterance.score).abs());
+                score.start_distance_ms += 1e3 * seconds(first.start.abs_diff(utterance.start));
+                score.end_distance_ms += 1e3 * seconds(first.end.abs_diff(utterance.end));
+            }
+        }
+        let matched = score.matched.max(1) as f64;
+        score.score_distance /= matched;
+        score.start_distance_ms /= matched;
+        score.end_distance_ms /= matched;
+        score
+    }
+}
+
+impl fmt::Display for Results {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (session, rows) in &self.sessions {
+            writeln!(formatter, "session `{session}`")?;
+            for row in rows {
+                for (name, utterance) in names.iter().zip(&row.0) {
+                    match utterance {
+                        None => writeln!(formatter, "  {name:width$}  nothing")?,
+                        Some(Utterance { start, end, label, confidence, score, text }) => writeln!(
+                            formatter,
+                            "  {name:width$}  {:7.2} to {:7.2} s  {label:8} {confidence:.2}  {score:+.2}  {text}",
+                            seconds(*start),
+                            seconds(*end)
+                        )?,
+                    }
+                }
+                if names.len() > 1 {
+                    writeln!(formatter)?;
+                }
+            }
+        }
+        let head = ["utterances", "matched", "same label", "words changed", "score ±", "start ±", "end ±"];
+        write!(formatter, "{:width$}", "")?;
+        head.iter().try_for_each(|name| write!(formatter, "  {name:>13}"))?;
+        for (column, name) in names.iter().enumerate() {
+            let score = self.score(column);
+            let cells = [
+                score.utterances.to_string(),
+                score.matched.to_string(),
+                score.same_label.to_string(),
+                format!("{} of {}", score.word_edits, score.words),
+                format!("{:.3}", score.score_distance),
+                format!("{:.0} ms", score.start_distance_ms),
+                format!("{:.0} ms", score.end_distance_ms),
+            ];
+            write!(formatter, "\n{name:width$}")?;
+            cells.iter().try_for_each(|cell| write!(formatter, "  {cell:>13}"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(start: u64, end: u64, label: &str, text: &str) -> Utterance {
+        Utterance { start, end, label: label.to_owned(), confidence: 0.9, score: 0.5, text: text.to_owned() }
+    }
+
+    #[test]
+    fn utterances_are_matched_by_overlap_and_counted() {
+        let mut rows = Vec::new();
+        place(
+            &mut rows,
+            0,
+            vec![at(0, 16_000, "neutral", "One two."), at(32_000, 64_000, "positive", "three four")],
+        );
+        // The second one was cut in two, and there is one more.
+        let others = vec![
+            at(1_600, 16_000, "neutral", "one, two"),
+            at(30_400, 56_000, "negative", "three for"),
+            at(57_600, 64_000, "positive", ""),
+            at(80_000, 96_000, "positive", "five"),
+        ];
+        place(&mut rows, 1, others);
+        rows.iter_mut().for_each(|row| row.0.resize(2, None));
+        rows.sort_by_key(Row::start);
+        let shape: Vec<Vec<bool>> =
+            rows.iter().map(|row| row.0.iter().map(Option::is_some).collect()).collect();
+        assert_eq!(shape, [vec![true, true], vec![true, true], vec![false, true], vec![false, true]]);
+        let folders = vec![PathBuf::from("a"), PathBuf::from("b")];
+        let results = Results { folders, sessions: BTreeMap::from([("s".to_owned(), rows)]) };
+        let score = results.score(1);
+        assert_eq!((score.utterances, score.matched, score.same_label), (4, 2, 1));
+        assert_eq!((score.word_edits, score.words), (2, 4));
+        assert!((score.start_distance_ms - 100.0).abs() < 1e-9, "{score:?}");
+        let same = results.score(0);
+        assert_eq!((same.utterances, same.matched, same.word_edits), (2, 2, 0));
+        assert!(results.to_string().contains("nothing"), "{results}");
+    }
+}
