@@ -22,9 +22,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::thread::{available_parallelism, sleep};
+use std::thread::sleep;
 use std::time::Duration;
 
 use harness::{Graph, repository};
@@ -79,32 +79,11 @@ fn assert_exact(first: &Path, second: &Path, but: &[&str]) {
     assert!(comparison.streams.iter().all(|stream| stream.first > 1), "{comparison}");
 }
 
-/// Keeps all cores busy, with more work than there are cores, until it is dropped.
-struct Load(Vec<Child>);
-
-impl Load {
-    fn start() -> Self {
-        let workers = 2 * available_parallelism().unwrap().get();
-        // `sha256sum` of an endless file, at the same priority as the nodes.
-        Self((0..workers).map(|_| Command::new("sha256sum").arg("/dev/zero").spawn().unwrap()).collect())
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 #[test]
 fn runs_under_load_are_the_same() {
     let reference = reference();
-    let _load = Load::start();
     for run in 0..5 {
-        assert_exact(reference, &record(graph(&format!("load-{run}"), "fast")), &[]);
+        assert_exact(reference, &record(graph(&format!("load-{run}"), "fast").under_load()), &[]);
     }
 }
 
@@ -203,10 +182,14 @@ fn a_clock_in_a_payload_is_caught() {
     }
 }
 
+/// At the pace of the clock the voice is a little ahead of the words, in a fast run far ahead.
 #[test]
 fn a_join_by_arrival_is_caught() {
-    let defect =
-        |name: &str, pace: &str| record(graph(name, pace).add_args("fusion", "--defect unordered-join"));
+    let file = repository().join("recordings/session/jfk.flac");
+    let defect = |name: &str, pace: &str| {
+        let graph = graph(name, pace).args("source", &format!("{} --pace {pace}", file.display()));
+        record(graph.add_args("fusion", "--defect unordered-join"))
+    };
     let comparison = compare_all(&defect("join-1", "fast"), &defect("join-2", "realtime"));
     assert!(!comparison.is_exact(), "{comparison}");
     assert!(comparison.first_difference().unwrap().topic.starts_with("fusion/"), "{comparison}");

@@ -11,7 +11,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ pub fn repository() -> PathBuf {
 pub struct Graph {
     folder: PathBuf,
     yaml: Value,
+    load: bool,
 }
 
 /// What came of a run.
@@ -84,7 +85,7 @@ impl Graph {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         std::os::unix::fs::symlink(repository().join("types"), folder.join("types")).unwrap();
-        let mut graph = Self { folder, yaml: serde_yaml_ng::from_str(&text).unwrap() };
+        let mut graph = Self { folder, yaml: serde_yaml_ng::from_str(&text).unwrap(), load: false };
         for node in graph.nodes_mut() {
             absolute(node, "path", base);
             if let Some(Value::Mapping(operator)) = node.get_mut("operator") {
@@ -199,6 +200,11 @@ impl Graph {
         self.folder.join("recording")
     }
 
+    /// Keeps all cores busy with other work while the graph runs.
+    pub fn under_load(self) -> Self {
+        Self { load: true, ..self }
+    }
+
     /// Sets the length of all queues.
     pub fn queues(mut self, size: u64) -> Self {
         for node in self.nodes_mut() {
@@ -236,6 +242,7 @@ impl Graph {
         let graph = self.folder.join("graph.yml");
         fs::write(&graph, serde_yaml_ng::to_string(&self.yaml).unwrap()).unwrap();
         let _one = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _load = self.load.then(Load::start);
         let meanwhile = thread::spawn({
             let folder = self.folder.clone();
             move || interfere(&folder)
@@ -259,6 +266,26 @@ impl Graph {
         let arguments = ["validate", "--strict-types", graph.to_str().unwrap()];
         let (code, log) = dora(&arguments, &self.folder, false);
         Outcome { code, log, results: Vec::new() }
+    }
+}
+
+/// Keeps all cores busy, with more work than there are cores, until it is dropped.
+struct Load(Vec<Child>);
+
+impl Load {
+    fn start() -> Self {
+        let workers = 2 * thread::available_parallelism().unwrap().get();
+        // Hashes an endless file, at the priority of the nodes.
+        Self((0..workers).map(|_| Command::new("sha256sum").arg("/dev/zero").spawn().unwrap()).collect())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

@@ -199,6 +199,24 @@ fn a_null_is_named() {
     assert_eq!(error(&array), MessageError::Null { message: "AudioFrame", field: "start" });
 }
 
+/// A null struct still has columns with values in them.
+#[test]
+fn a_message_that_is_null_is_refused() {
+    let frame = frame_with("nothing", None);
+    let (fields, columns, _) = frame.into_parts();
+    let null = StructArray::new(fields, columns, Some(vec![false].into()));
+    assert_eq!(
+        error(&null),
+        MessageError::NotAMessage { message: "AudioFrame", received: "a null".to_owned() }
+    );
+}
+
+#[test]
+fn a_frame_at_the_end_of_time_has_an_end() {
+    let frame = AudioFrame { start: u64::MAX - 1, sample_rate: 16_000, samples: vec![0.0; 4].into(), gap: 0 };
+    assert_eq!(frame.end(), u64::MAX);
+}
+
 #[test]
 fn a_message_of_another_type_is_refused() {
     let body = Watermark { position: 1 };
