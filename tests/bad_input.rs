@@ -9,11 +9,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use harness::{Graph, repository};
+use harness::{Graph, find_process, kill, repository};
 
 /// The default graph with a recording of its own, which `make` writes into the folder of the test.
 fn with_recording(name: &str, file: &str, make: impl FnOnce(&Path)) -> Graph {
@@ -152,30 +151,12 @@ fn a_killed_node_fails_the_run_and_is_named() {
     let graph = Graph::open("dataflow.yml", "killed")
         .args("source", &format!("{} --join --silence-ms 1000 --pace realtime", session.display()));
     let outcome = graph.run_with(|folder| {
-        // The nodes run in the folder of the test, and only this test's do.
-        let victim = find_process("asr", folder);
+        find_process("asr", folder);
         sleep(Duration::from_secs(6));
-        assert!(Command::new("kill").args(["-KILL", &victim.to_string()]).status().unwrap().success());
+        kill("asr", folder);
     });
     let outcome = outcome.expect_failure(&["asr", "asr/transcript"]);
     // The voice is still heard: the rest of the session has results, from it alone.
     let last = outcome.results.last().expect("no results at all");
     assert_eq!(last["profile"], "audio_only", "{last}");
-}
-
-/// Waits for the process of a node that runs in `folder`.
-fn find_process(node: &str, folder: &Path) -> u32 {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(60) {
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(id) = entry.file_name().to_string_lossy().parse() else { continue };
-            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            let place = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-            if name.trim() == node && place == folder {
-                return id;
-            }
-        }
-        sleep(Duration::from_millis(50));
-    }
-    panic!("no process of the node {node} in {}", folder.display());
 }

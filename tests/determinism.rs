@@ -22,12 +22,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Graph, repository};
+use harness::{Graph, kill, repository};
 use undertone_recording::{Comparison, ExceptionKind, Manifest, Options, compare};
 
 /// A few seconds of speech with pauses: two utterances, so that branches can run ahead of one another.
@@ -215,21 +214,6 @@ fn a_killed_node_is_on_record() {
     assert_eq!(comparison.first_difference(), None);
     assert!(!comparison.is_exact(), "{comparison}");
     assert!(comparison.to_string().contains("not exact"), "{comparison}");
-}
-
-/// Kills the node whose program is `name` and which runs in `folder`.
-fn kill(name: &str, folder: &Path) {
-    let program = repository().join("target/release").join(name).canonicalize().unwrap();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    let ours = |path: &PathBuf| {
-        let is = |link: &str, target: &Path| {
-            std::fs::read_link(path.join(link)).is_ok_and(|found| found == target)
-        };
-        is("exe", &program) && is("cwd", &folder.canonicalize().unwrap())
-    };
-    let process = processes.filter(ours).next().expect("the node runs");
-    let id = process.file_name().unwrap().to_str().unwrap().to_owned();
-    assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
 }
 
 /// Audio that a live source lost is in the audio's own messages, so a run with a gap can be replayed; but nobody can

@@ -205,6 +205,20 @@ impl Graph {
         Self { load: true, ..self }
     }
 
+    /// Sets what the graph says of a node.
+    pub fn set(mut self, id: &str, key: &str, value: &str) -> Self {
+        self.node(id).insert(key.into(), value.into());
+        self
+    }
+
+    /// Takes a wire out of the graph.
+    pub fn without_input(mut self, id: &str, input: &str) -> Self {
+        for key in ["inputs", "input_types"] {
+            self.node(id).get_mut(key).and_then(Value::as_mapping_mut).unwrap().remove(input);
+        }
+        self
+    }
+
     /// Sets the length of all queues.
     pub fn queues(mut self, size: u64) -> Self {
         for node in self.nodes_mut() {
@@ -343,6 +357,30 @@ fn collect(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String>
         let _ = stream.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+/// Waits for the process of a node of the graph that runs in `folder`, and gives its number. Nodes run in the folder of
+/// their test, and only that test's do.
+pub fn find_process(node: &str, folder: &Path) -> u32 {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(id) = entry.file_name().to_string_lossy().parse() else { continue };
+            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            let place = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+            if name.trim() == node && place == folder {
+                return id;
+            }
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("no process of the node {node} in {}", folder.display());
+}
+
+/// Kills a node of the graph that runs in `folder`.
+pub fn kill(node: &str, folder: &Path) {
+    let process = find_process(node, folder).to_string();
+    assert!(Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
 }
 
 /// The words of a text in lower case, without punctuation, as word error rates are counted.
