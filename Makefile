@@ -7,7 +7,7 @@ DORA := .venv/bin/dora
 GRAPHS := dataflow.yml $(wildcard dataflows/*.yml)
 CARGO_FLAGS := --release --workspace --locked
 
-.PHONY: run test lint bench bless models build setup
+.PHONY: run test lint bench bless fuzz models build setup
 
 # Only what the sink prints, without dora's prefix, and what goes wrong.
 PLAIN := sed -uE 's/^[0-9:]{8} STDOUT sink: ?//; t; /^([0-9:]{8} )?[^ ]*:? ?(DEBUG|INFO) /d; /run_inner.*INFO|INFO.*run_inner/d'
@@ -30,6 +30,15 @@ bench: build ## Measures every stage on this machine.
 
 bless: build ## Records the golden recordings again and shows what has changed.
 	recordings/bless
+
+# Needs a nightly compiler and cargo-fuzz (`cargo install cargo-fuzz`).
+FUZZ_SECONDS ?= 600
+fuzz: ## Feeds the readers of recordings and messages with whatever they may meet.
+	mkdir -p fuzz/corpus/recording
+	cargo +nightly run --quiet --manifest-path fuzz/Cargo.toml --example seeds -- fuzz/corpus/recording
+	for target in $$(cargo +nightly fuzz list --fuzz-dir fuzz); do \
+	    cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10; \
+	done
 
 models: setup ## Lists the models and checks their hashes.
 	.venv/bin/python models/models list

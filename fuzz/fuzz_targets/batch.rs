@@ -1,13 +1,12 @@
 //! Files whose parts are whole, and say wrong things of each other: lengths, counts, offsets, types.
 #![no_main]
 
-
 use arbitrary::{Result, Unstructured};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow_ipc::writer::StreamWriter;
 use arrow_ipc::{
-    BodyCompressionBuilder, Buffer, CompressionType, FieldNode, MessageBuilder, MessageHeader, MetadataVersion,
-    RecordBatchBuilder,
+    BodyCompressionBuilder, Buffer, CompressionType, FieldNode, MessageBuilder, MessageHeader,
+    MetadataVersion, RecordBatchBuilder,
 };
 use flatbuffers::FlatBufferBuilder;
 use libfuzzer_sys::fuzz_target;
@@ -65,7 +64,7 @@ impl Batch {
                 .collect()
         };
         self.buffer(u, if nulls == 0 { Vec::new() } else { bits(&valid) })?;
-        let mut lengths = |u: &mut Unstructured<'_>, wide: bool| -> Result<(usize, Vec<u8>)> {
+        let lengths = |u: &mut Unstructured<'_>, wide: bool| -> Result<(usize, Vec<u8>)> {
             let mut end = 0_usize;
             let mut offsets = Vec::new();
             for row in 0..=rows {

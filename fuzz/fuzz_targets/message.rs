@@ -47,7 +47,8 @@ fn message(u: &mut Unstructured<'_>) -> Result<ArrayRef> {
 
 /// What has a digest is read again as it was, unless it is refused as a whole.
 fn record(array: &ArrayRef) {
-    let Some(message) = array.as_struct_opt().filter(|message| message.len() == 1 && message.null_count() == 0)
+    let Some(message) =
+        array.as_struct_opt().filter(|message| message.len() == 1 && message.null_count() == 0)
     else {
         return;
     };

@@ -11,6 +11,10 @@ fuzz_target!(|bytes: &[u8]| {
     for topic in manifest.topics.values() {
         let _ = topic.messages();
         let mut parts = topic.file.iter().flat_map(|file| file.split('/'));
-        assert!(parts.all(|part| !["", ".", ".."].contains(&part)), "{:?} leads out of the folder", topic.file);
+        assert!(
+            parts.all(|part| !["", ".", ".."].contains(&part)),
+            "{:?} leads out of the folder",
+            topic.file
+        );
     }
 });

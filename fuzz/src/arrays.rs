@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, LargeListArray, LargeStringArray, ListArray,
-    NullArray, PrimitiveArray, StringArray, StructArray, new_null_array,
+    ArrayRef, BooleanArray, FixedSizeBinaryArray, LargeListArray, LargeStringArray, ListArray, NullArray,
+    PrimitiveArray, StringArray, StructArray, new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Fields, Float16Type, Float32Type, Float64Type, Int8Type, Int32Type,
     Int64Type, TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use undertone_messages::{
-    AudioFrame, Emotion, Features, Message, Sentiment, Speech, Transcript, Watermark,
-};
+use undertone_messages::{AudioFrame, Emotion, Features, Message, Sentiment, Speech, Transcript, Watermark};
 
 /// Names that some message has a field of, and one that none has.
 const NAMES: [&str; 12] = [
-    "session", "seq", "last", "start", "end", "position", "samples", "labels", "words", "digest", "item", "other",
+    "session", "seq", "last", "start", "end", "position", "samples", "labels", "words", "digest", "item",
+    "other",
 ];
 
 /// The fields of a message of any type.
@@ -95,7 +94,8 @@ pub fn array(u: &mut Unstructured<'_>, data_type: &DataType, rows: usize) -> Res
         DataType::Utf8 => Arc::new(StringArray::from(texts(u, rows, nulls.as_ref())?)),
         DataType::LargeUtf8 => Arc::new(LargeStringArray::from(texts(u, rows, nulls.as_ref())?)),
         DataType::FixedSizeBinary(width @ 0..) => {
-            let bytes = (0..rows * *width as usize).map(|_| u.arbitrary::<u8>()).collect::<Result<Vec<_>>>()?;
+            let bytes =
+                (0..rows * *width as usize).map(|_| u.arbitrary::<u8>()).collect::<Result<Vec<_>>>()?;
             match FixedSizeBinaryArray::try_new(*width, bytes.into(), nulls) {
                 Ok(array) => Arc::new(array),
                 Err(_) => new_null_array(data_type, rows),
@@ -162,7 +162,8 @@ fn texts(u: &mut Unstructured<'_>, rows: usize, nulls: Option<&NullBuffer>) -> R
     let known = ["s", "open", "final", "both", "window"];
     (0..rows)
         .map(|row| {
-            let text = if u.arbitrary()? { (*u.choose(&known)?).to_owned() } else { u.arbitrary::<String>()? };
+            let text =
+                if u.arbitrary()? { (*u.choose(&known)?).to_owned() } else { u.arbitrary::<String>()? };
             Ok(nulls.is_none_or(|nulls| nulls.is_valid(row)).then_some(text))
         })
         .collect()

@@ -23,8 +23,8 @@ pub fn decode_as_each(array: &dyn Array) {
     decode::<Transcript>(array);
     decode::<Sentiment>(array);
     decode::<Watermark>(array);
-    if let Ok(message) = Message::<AudioFrame>::decode(array) {
-        message.body.iter().for_each(|frame| drop(frame.end()));
+    if let Ok(Message { body: Some(frame), .. }) = Message::<AudioFrame>::decode(array) {
+        let _ = frame.end();
     }
 }
 
@@ -39,7 +39,9 @@ fn decode<B: Body>(array: &dyn Array) {
 
 /// Reads a topic's file to its end or to where it is damaged, and takes each message for every type.
 pub fn read(bytes: &[u8]) {
-    let Ok(mut reader) = TopicReader::new(Path::new("topic.arrow"), bytes, bytes.len() as u64) else { return };
+    let Ok(mut reader) = TopicReader::new(Path::new("topic.arrow"), bytes, bytes.len() as u64) else {
+        return;
+    };
     let mut scratch = Vec::new();
     while let Ok(Some(message)) = reader.next_message() {
         check(&message, &mut scratch);

@@ -24,14 +24,16 @@ pub(crate) fn start(level: LevelFilter) {
     let _ = tracing_subscriber::registry().with(json).with(text).try_init();
 }
 
-/// Warnings of dora 1.1.0 and zenoh 1.10 that come with every run and mean nothing to its user.
-const CHATTER: [&str; 3] = [
+/// Warnings of dora 1.1.0 and zenoh 1.10 that come with ordinary runs and mean nothing to their user.
+const CHATTER: [&str; 4] = [
     // Dora's node library resolves dora's own types alone. `dora validate` checks ours, and so does decoding.
     "unknown input type URN",
     // The first three messages of every output are traced.
     "dora-rs/dora#2742 diagnostic",
     // Nodes of one graph start at different times, because models take time to load.
     "Scouting delay elapsed",
+    // Zenoh tells its own administration of a link to a node that has ended meanwhile (zenoh/src/api/admin.rs).
+    "Unable to find transport for link event",
 ];
 
 /// The program's crate: `sink` for `target/release/sink`.

@@ -11,7 +11,7 @@ use arrow::array::AsArray;
 use clap::Parser;
 use eyre::{Result, bail, eyre};
 use undertone_node::{Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start};
-use undertone_recording::{Content, Dataflow, Exception, ExceptionKind, Manifest, NodeRecord, Recorder};
+use undertone_recording::{Content, Dataflow, Exception, ExceptionKind, Manifest, Recorder};
 
 /// How often what was recorded is handed to the operating system: what a killed recorder loses.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -183,7 +183,7 @@ fn describe(node: &mut Node<Arguments>, manifest: &mut Manifest, programs: progr
     }
     let mut incidents: Vec<(String, Incident)> = Vec::new();
     for (name, report) in node.reports() {
-        let record = manifest.nodes.entry(name.clone()).or_insert_with(NodeRecord::default);
+        let record = manifest.nodes.entry(name.clone()).or_default();
         record.version = Some(report.version.clone());
         record.arguments = Some(report.arguments.clone());
         record.models = report.models.clone();
