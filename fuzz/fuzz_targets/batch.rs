@@ -27,14 +27,14 @@ fn write(u: &mut Unstructured<'_>, file: &mut Vec<u8>) -> Result<()> {
     }
     let schema = Schema::new(fields.clone());
     drop(StreamWriter::try_new(&mut *file, &schema).map_err(|_| arbitrary::Error::IncorrectFormat)?);
-    while u.ratio(7, 8)? {
+    while !u.is_empty() && u.ratio(7, 8)? {
         let mut batch = Batch::default();
         let rows = u.int_in_range(0..=3)?;
         batch.compressed = u.ratio(1, 4)?;
         for field in &fields {
             batch.column(u, field, rows)?;
         }
-        while u.ratio(3, 4)? {
+        while !u.is_empty() && u.ratio(3, 4)? {
             batch.spoil(u)?;
         }
         let length = if u.ratio(1, 16)? { u.arbitrary()? } else { rows as i64 };

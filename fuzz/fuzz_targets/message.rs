@@ -27,7 +27,7 @@ fn message(u: &mut Unstructured<'_>) -> Result<ArrayRef> {
         return arrays::array(u, &data_type, rows);
     }
     let mut fields = arrays::message_fields(u)?.to_vec();
-    while u.ratio(1, 4)? && !fields.is_empty() {
+    while !u.is_empty() && u.ratio(1, 4)? && !fields.is_empty() {
         let index = u.choose_index(fields.len())?;
         match u.int_in_range(0..=2)? {
             0 => _ = fields.remove(index),

@@ -1,4 +1,5 @@
-//! Publishers that wait for a congested link instead of dropping the message.
+//! Publishers that wait for a congested link instead of dropping the message, and messages that do not get lost in
+//! shared memory.
 //!
 //! Dora publishes over zenoh, whose publishers drop on congestion by default, in silence and with exit code 0. Dora
 //! reads a zenoh configuration overlay from the file named by an environment variable. It refuses the variable in a
@@ -10,11 +11,15 @@ use eyre::{Context, Result};
 use tempfile::NamedTempFile;
 
 const VARIABLE: &str = "DORA_ZENOH_CONFIG_OVERLAY";
-/// The size of a node's shared memory, unless the graph says `shared_memory_pool_size`.
-const POOL_VARIABLE: &str = "DORA_NODE_SHM_POOL_SIZE";
-/// Room for as many messages as a source may have on their way, 1,000 of 32 KiB; memory that is not used is not taken.
-/// With dora's 8 MiB a fast replay fills it, and then messages take a detour through the daemon.
-const POOL_BYTES: u32 = 1 << 25;
+/// What dora sends through shared memory, and how much of that a node has, unless the environment says otherwise.
+///
+/// Zenoh takes a buffer in shared memory back if the threads that watch over it get no processor for about a tenth of a
+/// second while the message is on its way, and the message is lost (zenoh-shm 1.10, `watchdog`; a run then fails on the
+/// hole, but a live session is over). So what fits into one of the transport's batches of 64 KiB goes through the socket,
+/// at the price of a copy that costs less than the rest of its way: an hour of speech replays just as fast. What is larger
+/// would be cut into pieces, and has shared memory, without a copy.
+const SHARED_MEMORY: [(&str, u32); 2] =
+    [("DORA_ZERO_COPY_THRESHOLD", 60_000), ("DORA_NODE_SHM_POOL_SIZE", 1 << 25)];
 const OVERLAY: &str = include_str!("../../../dataflows/lossless.json5");
 
 /// The overlay file; dora reads it while the node joins the graph.
@@ -22,7 +27,7 @@ pub(crate) struct Overlay(
     #[expect(dead_code, reason = "kept until dora has read the file")] Option<NamedTempFile>,
 );
 
-/// Makes this process's publishers block on congestion.
+/// Makes this process's publishers block on congestion, and send through shared memory what is worth it.
 ///
 /// # Errors
 ///
@@ -32,9 +37,11 @@ pub(crate) struct Overlay(
 ///
 /// No other thread may run yet: the environment is not synchronised.
 pub(crate) unsafe fn block_on_congestion() -> Result<Overlay> {
-    if std::env::var_os(POOL_VARIABLE).is_none() {
-        // SAFETY: the caller guarantees that no other thread runs.
-        unsafe { std::env::set_var(POOL_VARIABLE, POOL_BYTES.to_string()) };
+    for (variable, bytes) in SHARED_MEMORY {
+        if std::env::var_os(variable).is_none() {
+            // SAFETY: the caller guarantees that no other thread runs.
+            unsafe { std::env::set_var(variable, bytes.to_string()) };
+        }
     }
     if let Some(path) = std::env::var_os(VARIABLE) {
         if std::fs::read_to_string(&path).is_ok_and(|overlay| overlay != OVERLAY) {
