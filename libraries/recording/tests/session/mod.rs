@@ -27,31 +27,21 @@ pub enum Said {
     Watermark(Watermark),
 }
 
-pub const TOPICS: [&str; 7] = [
-    "source/audio",
-    "vad/speech",
-    "mfcc/features",
-    "acoustic/emotion",
-    "asr/transcript",
-    "fusion/sentiment",
-    "fusion/watermark",
-];
-
 pub fn message<B: Body>(session: &str, seq: u64, body: Option<B>) -> StructArray {
     Message { session: session.into(), seq, body }.encode().unwrap()
 }
 
 impl Said {
     pub fn topic(&self) -> &'static str {
-        TOPICS[match self {
-            Self::Audio(_) => 0,
-            Self::Speech(_) => 1,
-            Self::Features(_) => 2,
-            Self::Emotion(_) => 3,
-            Self::Transcript(_) => 4,
-            Self::Sentiment(_) => 5,
-            Self::Watermark(_) => 6,
-        }]
+        match self {
+            Self::Audio(_) => "source/audio",
+            Self::Speech(_) => "vad/speech",
+            Self::Features(_) => "mfcc/features",
+            Self::Emotion(_) => "acoustic/emotion",
+            Self::Transcript(_) => "asr/transcript",
+            Self::Sentiment(_) => "fusion/sentiment",
+            Self::Watermark(_) => "fusion/watermark",
+        }
     }
 
     pub fn message(self, session: &str, seq: u64) -> StructArray {
