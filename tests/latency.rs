@@ -1,6 +1,6 @@
 //! Where the time goes between the last sample of speech and the result: the default graph at the pace of the clock.
 //!
-//! `cargo bench --release --bench latency`. Not a test: it fails only if the graph does.
+//! `cargo bench --workspace --bench latency`. Not a test: it fails only if the graph does.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;

@@ -377,6 +377,57 @@ pub fn find_process(node: &str, folder: &Path) -> u32 {
     panic!("no process of the node {node} in {}", folder.display());
 }
 
+/// What a node has used, as far as it was seen before it ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Processor time in seconds.
+    pub seconds: f64,
+    /// The most memory that it ever held, in bytes.
+    pub memory: u64,
+    /// The same within its first 10 seconds.
+    pub early_memory: u64,
+}
+
+/// Watches a node of the graph that runs in `folder` until it ends.
+pub fn watch(node: &str, folder: &Path) -> Usage {
+    let process = Path::new("/proc").join(find_process(node, folder).to_string());
+    let mut usage = Usage::default();
+    let begun = Instant::now();
+    while let Some(memory) =
+        fs::read_to_string(process.join("status")).ok().and_then(|status| memory(&status))
+    {
+        usage.memory = memory;
+        if begun.elapsed() < Duration::from_secs(10) {
+            usage.early_memory = memory;
+        }
+        usage.seconds = processor_seconds(&process, ["utime", "stime"]).max(usage.seconds);
+        thread::sleep(Duration::from_millis(20));
+    }
+    usage
+}
+
+fn memory(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Processor time of this process's children that have ended, and of theirs, in seconds.
+pub fn children_seconds() -> f64 {
+    processor_seconds(Path::new("/proc/self"), ["cutime", "cstime"])
+}
+
+/// The sum of some of a process's times, by their names in proc(5).
+fn processor_seconds(process: &Path, times: [&str; 2]) -> f64 {
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    // The program's name is in parentheses and may have spaces; utime is the 14th field, the 12th behind the name.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+    let named = ["utime", "stime", "cutime", "cstime"].into_iter().zip(fields);
+    let ticks =
+        named.filter(|(name, _)| times.contains(name)).map(|(_, ticks)| ticks.parse::<f64>().unwrap());
+    // Linux counts in hundredths of a second on every processor that this builds for.
+    ticks.sum::<f64>() / 100.0
+}
+
 /// Kills a node of the graph that runs in `folder`.
 pub fn kill(node: &str, folder: &Path) {
     let process = find_process(node, folder).to_string();

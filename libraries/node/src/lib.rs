@@ -36,6 +36,7 @@
 //! 0: all streams ended, or dora asked the node to stop. 1: something failed, and the last line of the log says what.
 //! 2: the arguments are wrong.
 
+mod alarm;
 mod feed;
 mod lead;
 mod logs;

@@ -12,10 +12,10 @@ use dora_node_api::futures::executor::block_on;
 use dora_node_api::futures::future::{Either, select};
 use dora_node_api::{DoraArray, DoraNode, EventStream, StopCause};
 use eyre::{Context, Result, bail, eyre};
-use futures_timer::Delay;
 use serde_yaml_ng::Value;
 use undertone_messages::{Body, Header, Message, Sequence, SequenceError, SessionId};
 
+use crate::alarm::Alarm;
 use crate::report::{Incident, IncidentKind, InputReport, NodeReport, Reports, Wire};
 use crate::run::{Changes, parse};
 use crate::trace::{Hop, Trace, now_ns};
@@ -119,6 +119,7 @@ struct Output {
 pub struct Node<A> {
     dora: DoraNode,
     events: EventStream,
+    alarm: Alarm,
     name: String,
     inputs: BTreeMap<String, Input>,
     outputs: BTreeMap<String, Output>,
@@ -180,6 +181,7 @@ impl<A: Parser + Clone> Node<A> {
         Ok(Self {
             dora,
             events,
+            alarm: Alarm::new(CHECK_INTERVAL),
             reports: Reports(BTreeMap::from([(name.clone(), own)])),
             news: 1,
             at_head: false,
@@ -326,12 +328,14 @@ impl<A: Parser + Clone> Node<A> {
             let remaining = patience.saturating_sub(begun.elapsed());
             // In order of arrival. `EventStream::recv` would put control events first, so that an input could close
             // before its last messages were seen.
-            let received =
-                match block_on(select(self.events.next(), Delay::new(remaining.min(CHECK_INTERVAL)))) {
-                    Either::Left((event, _)) => event,
-                    Either::Right(_) if begun.elapsed() < patience => continue,
-                    Either::Right(_) => return Ok(Next::Nothing),
-                };
+            let received = match block_on(select(
+                self.events.next(),
+                self.alarm.within(remaining.min(CHECK_INTERVAL)),
+            )) {
+                Either::Left((event, _)) => event,
+                Either::Right(_) if begun.elapsed() < patience => continue,
+                Either::Right(_) => return Ok(Next::Nothing),
+            };
             let Some(event) = received else { break };
             self.begun_ns = now_ns();
             if let Some(event) = self.handle(event)? {

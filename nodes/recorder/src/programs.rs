@@ -1,7 +1,6 @@
 //! Which programs the nodes of a graph ran.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
 use serde_yaml_ng::Value;
 use undertone_recording::Digest;
@@ -24,6 +23,6 @@ pub(crate) fn digests(graph: &str) -> Digests {
 
 fn digest(path: &str) -> Option<Digest> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path).ok()?).ok()?;
+    hasher.update_mmap(path).ok()?;
     Some(Digest(*hasher.finalize().as_bytes()))
 }

@@ -1,6 +1,6 @@
 //! What a detector costs: real speech, 6 s of it, in frames of the detector; the time for each 32 ms is printed.
 //!
-//!     cargo bench -p undertone-vad
+//!     cargo bench --workspace --bench vad
 //!
 //! Silero VAD needs the models of `make models`.
 #![allow(clippy::expect_used, reason = "a bench that cannot go on fails")]
