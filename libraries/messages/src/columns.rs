@@ -219,6 +219,16 @@ impl<'a> Columns<'a> {
         Ok(values.as_primitive::<Float32Type>().values().clone())
     }
 
+    /// A `LargeList<UInt32>` field.
+    ///
+    /// # Errors
+    ///
+    /// As [`Columns::u64`].
+    pub fn u32s(&self, field: &'static str) -> Result<Vec<u32>, MessageError> {
+        let values = self.list(field, &DataType::UInt32)?;
+        Ok(values.as_primitive::<UInt32Type>().values().to_vec())
+    }
+
     /// A `LargeList<Utf8>` field.
     ///
     /// # Errors
@@ -287,6 +297,10 @@ pub(crate) fn list_column(values: ArrayRef) -> ArrayRef {
 
 pub(crate) fn floats_column(values: ScalarBuffer<f32>) -> ArrayRef {
     list_column(Arc::new(PrimitiveArray::<Float32Type>::new(values, None)))
+}
+
+pub(crate) fn u32s_column(values: Vec<u32>) -> ArrayRef {
+    list_column(Arc::new(PrimitiveArray::<UInt32Type>::new(values.into(), None)))
 }
 
 pub(crate) fn texts_column(values: &[String]) -> ArrayRef {

@@ -21,6 +21,7 @@
 mod audio_frame;
 mod columns;
 mod emotion;
+mod encoding;
 mod features;
 mod header;
 mod message;
@@ -35,6 +36,7 @@ pub use arrow::buffer::ScalarBuffer;
 pub use audio_frame::AudioFrame;
 pub use columns::{Columns, MessageError};
 pub use emotion::{Emotion, Scope};
+pub use encoding::Encoding;
 pub use features::Features;
 pub use header::Header;
 pub use message::{Body, Message, SessionId};

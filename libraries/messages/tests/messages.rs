@@ -7,9 +7,9 @@ use arrow::array::{Array, ArrayRef, Float32Array, StringArray, StructArray, UInt
 use arrow::datatypes::{DataType, Field};
 use proptest::prelude::*;
 use undertone_messages::{
-    AudioFrame, Body, Contribution, Emotion, Features, Message, MessageError, Phase, Profile, Scope,
-    Sentiment, SentimentStatus, Sequence, SequenceError, SessionId, Speech, Transcript, TranscriptStatus,
-    Watermark, Word,
+    AudioFrame, Body, Contribution, Emotion, Encoding, Features, Message, MessageError, Phase, Profile,
+    Scope, Sentiment, SentimentStatus, Sequence, SequenceError, SessionId, Speech, Transcript,
+    TranscriptStatus, Watermark, Word,
 };
 
 fn values() -> impl Strategy<Value = Vec<f32>> {
@@ -38,6 +38,18 @@ prop_compose! {
         -> Features {
         let values: Vec<f32> = (0..width as usize * frames).map(|value| value as f32).collect();
         Features { segment, start, end, phase, hop: 160, width, values: values.into() }
+    }
+}
+
+prop_compose! {
+    fn encoding()(segment: u64, start: u64, end: u64, complete: bool, width in 1u32..50, frames in 0u32..20,
+                  layers in prop::collection::vec(1u32..33, 0..4), energies in values(), model: String) -> Encoding {
+        let states = |count: usize| (0..count).map(|value| value as f32).collect::<Vec<_>>().into();
+        let frame = (width * frames) as usize;
+        Encoding {
+            segment, start, end, complete, frames, hop: 320, width, states: states(frame),
+            layer_states: states(layers.len() * frame), layers, energies: energies.into(), model,
+        }
     }
 }
 
@@ -108,6 +120,11 @@ proptest! {
 
     #[test]
     fn features_survive_the_wire(body in features(), session: String, seq: u64) {
+        round_trip(body, &session, seq);
+    }
+
+    #[test]
+    fn encodings_survive_the_wire(body in encoding(), session: String, seq: u64) {
         round_trip(body, &session, seq);
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields};
 use serde::Deserialize;
 use undertone_messages::{
-    AudioFrame, Body, Emotion, Features, Message, Sentiment, Speech, Transcript, Watermark,
+    AudioFrame, Body, Emotion, Encoding, Features, Message, Sentiment, Speech, Transcript, Watermark,
 };
 
 #[derive(Deserialize)]
@@ -73,10 +73,11 @@ fn the_type_library_matches_the_rust_schemas() {
     check::<AudioFrame>(&library);
     check::<Speech>(&library);
     check::<Features>(&library);
+    check::<Encoding>(&library);
     check::<Emotion>(&library);
     check::<Transcript>(&library);
     check::<Sentiment>(&library);
     check::<Watermark>(&library);
-    // The seven above, and the two that are parts of them.
-    assert_eq!(library.types.len(), 9);
+    // The eight above, and the two that are parts of them.
+    assert_eq!(library.types.len(), 10);
 }

@@ -126,7 +126,7 @@ fn transcribe(asr: &mut undertone_asr::Asr, samples: Vec<f32>) -> Result<Transcr
 
 fn words(text: &str) -> Vec<String> {
     text.split(|letter: char| letter.is_whitespace() || letter == '-')
-        .map(undertone_asr::plain)
+        .map(undertone_recognition::plain)
         .filter(|word| !word.is_empty())
         .collect()
 }

@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::evidence::Limits;
-use crate::windows::{POSITION, TAIL, WINDOW};
+use undertone_recognition::{Limits, POSITION, TAIL, WINDOW};
 
 /// Writes down what is said, by Whisper.
 ///

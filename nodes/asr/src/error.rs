@@ -1,7 +1,7 @@
 //! What can go wrong.
 
 use undertone_inference::ModelError;
-use undertone_messages::seconds;
+use undertone_recognition::SpeechError;
 use whisper_rs::WhisperError;
 
 use crate::model_file::ModelFileError;
@@ -56,23 +56,8 @@ pub enum AsrError {
         name: &'static str,
     },
     /// Speech that is not as its contract says.
-    #[error(
-        "segment {segment}: {problem}. Two detectors may be wired to this input, or the sender of `Speech` is broken"
-    )]
-    Speech {
-        /// The segment.
-        segment: u64,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A sample that is not a number, or infinite.
-    #[error("sample {position} ({:.3} s) is {value}: what made this audio is broken; samples must be finite, full scale at ±1", seconds(*position))]
-    NotFinite {
-        /// Where.
-        position: u64,
-        /// The value.
-        value: f32,
-    },
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
 }
 
 impl AsrError {

@@ -10,31 +10,15 @@ use std::ffi::c_int;
 use std::path::Path;
 
 use undertone_inference::ModelFolder;
+use undertone_recognition::{Guard, POSITION, Recognition, TAIL, Token, WINDOW};
 use whisper_rs::{
     DtwMode, DtwModelPreset, DtwParameters, FullParams, SamplingStrategy, SystemInfo, WhisperContext,
     WhisperContextParameters, WhisperState, WhisperTokenId,
 };
 
 use crate::error::AsrError;
-use crate::guard::{Guard, filter_logits};
+use crate::filter::{Filter, filter_logits};
 use crate::model_file::{self, Shape};
-use crate::windows::{POSITION, TAIL, WINDOW};
-use crate::words::Token;
-
-/// What the model says of one window of audio.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recognition {
-    /// The tokens of the text.
-    pub tokens: Vec<Token>,
-    /// Sum of the natural logarithms of the tokens' probabilities, the token that ends the text among them.
-    pub log_probability: f64,
-    /// How many tokens are in that sum.
-    pub count: usize,
-    /// The model's probability that nobody speaks, 0 to 1.
-    pub no_speech_probability: f32,
-    /// ISO 639-1 code of the language.
-    pub language: String,
-}
 
 /// How to decode. Made once and used for many windows.
 #[derive(Clone)]
@@ -119,16 +103,6 @@ impl Recogniser {
         Ok(known)
     }
 
-    /// A guard for this model.
-    pub fn guard(&self, repetition: crate::repetition::RepetitionRule, most_tokens: usize) -> Guard {
-        Guard {
-            repetition,
-            most_tokens,
-            end_of_text: self.context.token_eot(),
-            vocabulary: usize::try_from(self.context.n_vocab()).unwrap_or(0),
-        }
-    }
-
     /// Recognises one window: mono samples at 16 kHz, which with [`TAIL`] fit into the encoder's `positions`, or into
     /// [`WINDOW`] if these are `None`.
     ///
@@ -148,13 +122,18 @@ impl Recogniser {
         // Alignment ends the process if the audio is longer than what was encoded.
         audio.truncate(positions.map_or(WINDOW, |positions| usize::from(positions) * POSITION));
         let mut state = self.context.create_state().map_err(AsrError::whisper("make room for decoding"))?;
+        let filter = Filter {
+            guard: *guard,
+            end_of_text: self.context.token_eot(),
+            vocabulary: usize::try_from(self.context.n_vocab()).unwrap_or(0),
+        };
         let mut parameters = decoding.parameters.clone();
         parameters.set_audio_ctx(positions.unwrap_or(0).into());
-        // SAFETY: the callback gets the guard that it expects, which outlives `full` and is not changed meanwhile, and
+        // SAFETY: the callback gets the filter that it expects, which outlives `full` and is not changed meanwhile, and
         // `vocabulary` is the number of logits of this very model. It does not unwind.
         unsafe {
             parameters.set_filter_logits_callback(Some(filter_logits));
-            parameters.set_filter_logits_callback_user_data((&raw const *guard).cast_mut().cast());
+            parameters.set_filter_logits_callback_user_data((&raw const filter).cast_mut().cast());
         }
         state.full(parameters, &audio).map_err(AsrError::whisper("decode a segment"))?;
         self.read(&mut state, decoding.threads)

@@ -4,55 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use undertone_inference::ModelFolder;
-use undertone_messages::{
-    Phase, SAMPLE_RATE, SessionId, Speech, Transcript, TranscriptStatus, Word, seconds,
-};
+use undertone_messages::{SAMPLE_RATE, SessionId, Speech, Transcript, TranscriptStatus, Word, seconds};
+use undertone_recognition::{Collector, Segment, Transcription};
 use undertone_stage::{Factory, Stage};
 
 use crate::arguments::Arguments;
 use crate::error::AsrError;
 use crate::recogniser::Recogniser;
-use crate::transcriber::{Transcriber, Transcription};
+use crate::transcriber::Transcriber;
 
 /// Recognition in one session.
 pub struct Asr {
     transcriber: Transcriber,
     minimum: u64,
-    open: Option<Segment>,
-}
-
-/// A segment that has not ended.
-struct Segment {
-    number: u64,
-    start: u64,
-    samples: Vec<f32>,
-}
-
-impl Segment {
-    fn end(&self) -> u64 {
-        self.start + self.samples.len() as u64
-    }
-
-    fn error(&self, problem: String) -> AsrError {
-        AsrError::Speech { segment: self.number, problem }
-    }
-
-    fn append(&mut self, speech: &Speech) -> Result<(), AsrError> {
-        let (due, length) = (self.end(), speech.samples.len() as u64);
-        if speech.end.checked_sub(length) != Some(due) {
-            let end = speech.end;
-            return Err(
-                self.error(format!("{length} samples that end at {end} arrived where sample {due} belongs"))
-            );
-        }
-        if let Some((value, position)) =
-            speech.samples.iter().zip(due..).find(|(value, _)| !value.is_finite())
-        {
-            return Err(AsrError::NotFinite { position, value: *value });
-        }
-        self.samples.extend_from_slice(&speech.samples);
-        Ok(())
-    }
+    collector: Collector,
 }
 
 impl Asr {
@@ -63,50 +28,7 @@ impl Asr {
     /// A language that the model does not know.
     pub fn new(arguments: &Arguments, recogniser: Arc<Recogniser>) -> Result<Self, AsrError> {
         let transcriber = Transcriber::new(arguments, recogniser)?;
-        Ok(Self { transcriber, minimum: minimum(arguments), open: None })
-    }
-
-    /// The open segment, if it is the one that `speech` belongs to.
-    fn segment(&mut self, speech: &Speech) -> Result<&mut Segment, AsrError> {
-        let Speech { segment, start, phase, .. } = speech;
-        let problem = match &mut self.open {
-            Some(open) if (open.number, open.start) == (*segment, *start) => None,
-            Some(open) => Some(format!(
-                "`{phase}` from sample {start} arrived while segment {} from sample {} was open",
-                open.number, open.start
-            )),
-            None => Some(format!("`{phase}` arrived for a segment that was not opened")),
-        };
-        match (&mut self.open, problem) {
-            (Some(open), None) => Ok(open),
-            (_, problem) => Err(AsrError::Speech { segment: *segment, problem: problem.unwrap_or_default() }),
-        }
-    }
-
-    fn open(&mut self, speech: &Speech) -> Result<(), AsrError> {
-        if let Some(open) = &self.open {
-            return Err(open.error(format!("it is still open, and segment {} is opened", speech.segment)));
-        }
-        let mut segment = Segment { number: speech.segment, start: speech.start, samples: Vec::new() };
-        segment.append(speech)?;
-        self.open = Some(segment);
-        Ok(())
-    }
-
-    fn close(&mut self, end: u64) -> Result<Option<Transcript>, AsrError> {
-        let Some(mut segment) = self.open.take() else { return Ok(None) };
-        let length = end.checked_sub(segment.start).and_then(|length| usize::try_from(length).ok());
-        match length.filter(|length| *length <= segment.samples.len()) {
-            None => Err(segment.error(format!(
-                "it ends at sample {end}, outside the samples that arrived, {} to {}",
-                segment.start,
-                segment.end()
-            ))),
-            Some(length) => {
-                segment.samples.truncate(length);
-                self.transcribe(&segment).map(Some)
-            }
-        }
+        Ok(Self { transcriber, minimum: minimum(arguments), collector: Collector::default() })
     }
 
     fn transcribe(&self, segment: &Segment) -> Result<Transcript, AsrError> {
@@ -161,28 +83,14 @@ impl Stage for Asr {
     type Error = AsrError;
 
     fn push(&mut self, speech: Speech, output: &mut Vec<Transcript>) -> Result<(), AsrError> {
-        match speech.phase {
-            Phase::Silence => {}
-            Phase::Open => self.open(&speech)?,
-            Phase::More => self.segment(&speech)?.append(&speech)?,
-            Phase::Tentative => drop(self.segment(&speech)?),
-            Phase::Cancelled => {
-                self.segment(&speech)?;
-                self.open = None;
-            }
-            Phase::Final => {
-                self.segment(&speech)?;
-                output.extend(self.close(speech.end)?);
-            }
+        if let Some(segment) = self.collector.push(&speech)? {
+            output.push(self.transcribe(&segment)?);
         }
         Ok(())
     }
 
     fn finish(&mut self, _: &mut Vec<Transcript>) -> Result<(), AsrError> {
-        match self.open.take() {
-            None => Ok(()),
-            Some(open) => Err(open.error("the session ended while it was open".to_owned())),
-        }
+        Ok(self.collector.finish()?)
     }
 }
 

@@ -87,7 +87,7 @@ fn bytes(transcript: &Transcript) -> String {
 }
 
 fn words(transcript: &Transcript) -> Vec<String> {
-    transcript.words.iter().map(|word| undertone_asr::plain(&word.text)).collect()
+    transcript.words.iter().map(|word| undertone_recognition::plain(&word.text)).collect()
 }
 
 /// White noise of an amplitude, the same in every run.

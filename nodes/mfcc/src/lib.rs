@@ -7,6 +7,8 @@
 //! cosine transform (DCT-II) and liftering; then, if asked for, through running normalisation and deltas. [`Config`]
 //! holds every choice, [`Preset`] the four conventions, and [`Arguments`] puts both on a command line.
 //!
+//! [`LogMel`] is another front end on the same parts: the spectrogram that Whisper takes.
+//!
 //! What is left out on purpose: `top_db` of librosa's `power_to_db` and torchaudio's `AmplitudeToDB` clips a spectrum at
 //! 80 dB below the loudest point of the *whole* clip, which a stream has not yet heard. Pass `top_db=None` there to get
 //! what this library computes.
@@ -31,6 +33,7 @@ mod deltas;
 mod extractor;
 mod framing;
 mod lanes;
+mod log_mel;
 mod mel;
 mod normalisation;
 mod spectrum;
@@ -43,4 +46,5 @@ pub use config::{
     Spectrum, Triangles, Window,
 };
 pub use extractor::Extractor;
+pub use log_mel::LogMel;
 pub use stage::{Mfcc, MfccError, MfccFactory};

@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 
 use undertone_mfcc::{
-    Config, Dct, DeltaRule, Deltas, Edges, Extractor, Lifter, MelScale, Preset, Spectrum, Window,
+    Config, Dct, DeltaRule, Deltas, Edges, Extractor, Lifter, LogMel, MelScale, Preset, Spectrum, Window,
 };
 
 /// The case's parameters, as in `vectors/make.py`.
@@ -146,4 +146,16 @@ cases! {
     kaldi_with_a_hann_window_and_no_lifter: "kaldi-hann"
     kaldi_in_the_order_of_htk: "kaldi-htk"
     htk: "htk"
+}
+
+/// Values go from about -1 to 2; where there is digital silence the logarithm shows the last digits of the transform.
+#[test]
+fn the_spectrogram_is_that_of_whisper() {
+    for name in ["synthetic", "speech"] {
+        let expected = npy(&format!("whisper-{name}"));
+        let actual = LogMel::new(80).compute(&signal(name));
+        assert_eq!(actual.len(), expected.len());
+        let largest = actual.iter().zip(&expected).map(|(a, e)| (a - e).abs()).fold(0.0, f32::max);
+        assert!(largest < 1e-4, "{name}: {largest}");
+    }
 }

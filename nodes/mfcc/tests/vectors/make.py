@@ -14,6 +14,7 @@ import numpy
 import soundfile
 import torch
 import torchaudio
+from faster_whisper.feature_extractor import FeatureExtractor
 
 HERE = Path(__file__).parent
 RATE = 16_000
@@ -119,6 +120,14 @@ def htk(signal):
     return filters @ transform.T * (1 + 22 / 2 * numpy.sin(numpy.pi * orders / 22))
 
 
+# Whisper, in single precision
+
+
+def whisper(signal):
+    """The log-mel spectrogram as faster-whisper's port of OpenAI's `log_mel_spectrogram` has it: [bands, frames]."""
+    return FeatureExtractor()(signal.astype(numpy.float32), padding=0)
+
+
 CASES = {
     "librosa": lambda x: librosa_mfcc(x, 40, n_fft=400),
     "librosa-deltas": librosa_deltas,
@@ -134,6 +143,7 @@ CASES = {
         x, 13, use_energy=False, htk=True, num_bins=26, window="hamming", dc=False, low=0
     ),
     "htk": htk,
+    "whisper": whisper,
 }
 
 

@@ -1,72 +1,32 @@
-//! Watches the decoder and ends a text that has run away.
+//! Watches whisper.cpp's decoder and ends a text that has run away.
 //!
 //! whisper.cpp decodes up to 220 tokens in a row. Its abort callback is asked before a graph is computed and knows no
 //! tokens; its segment callback comes when the text is complete. The logits filter is called before each token is
 //! chosen and sees all tokens so far, so that is where a loop is noticed: the filter then leaves the end of the text as
-//! the only choice. The rule depends on the tokens alone, so whoever has the text can ask again why it ended.
+//! the only choice.
 
 use std::ffi::{c_int, c_void};
-use std::fmt;
 
+use undertone_recognition::Guard;
 use whisper_rs::{WhisperSysContext, WhisperSysState, WhisperTokenData, WhisperTokenId};
-
-use crate::repetition::{Repetition, RepetitionRule};
-
-/// Why a text was cut short.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The same tokens came again and again.
-    Loop(Repetition),
-    /// More tokens than the audio has room for.
-    Runaway {
-        /// The tokens.
-        tokens: usize,
-    },
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loop(Repetition { length, times, .. }) => {
-                write!(formatter, "the decoder was caught in a loop: the same {length} tokens {times} times")
-            }
-            Self::Runaway { tokens } => {
-                write!(
-                    formatter,
-                    "the decoder found no end: stopped at {tokens} tokens, more than the audio has room for"
-                )
-            }
-        }
-    }
-}
 
 /// What the decoder may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guard {
-    /// What counts as a loop, in tokens.
-    pub repetition: RepetitionRule,
-    /// The most tokens of text.
-    pub most_tokens: usize,
+pub struct Filter {
+    /// When a text must not go on.
+    pub guard: Guard,
     /// The token that ends a text; what is text has a lower number.
     pub end_of_text: WhisperTokenId,
     /// Tokens in the vocabulary.
     pub vocabulary: usize,
 }
 
-impl Guard {
-    /// Why a text of these tokens must not go on, or `None` if it may.
-    pub fn stop(&self, text: &[WhisperTokenId]) -> Option<Stop> {
-        if let Some(repetition) = self.repetition.broken_by(text) {
-            return Some(Stop::Loop(repetition));
-        }
-        (text.len() >= self.most_tokens).then_some(Stop::Runaway { tokens: text.len() })
-    }
-
+impl Filter {
     /// Leaves the end of the text as the only choice, if it must not go on.
-    fn filter(&self, tokens: &[WhisperTokenData], logits: &mut [f32]) {
+    fn apply(&self, tokens: &[WhisperTokenData], logits: &mut [f32]) {
         let text: Vec<WhisperTokenId> =
             tokens.iter().map(|token| token.id).filter(|id| *id < self.end_of_text).collect();
-        if self.stop(&text).is_some() {
+        if self.guard.stop(&text).is_some() {
             for (id, logit) in (0..).zip(logits) {
                 if id != self.end_of_text {
                     *logit = f32::NEG_INFINITY;
@@ -76,14 +36,14 @@ impl Guard {
     }
 }
 
-/// whisper.cpp's logits filter, with a [`Guard`] as its user data.
+/// whisper.cpp's logits filter, with a [`Filter`] as its user data.
 ///
 /// Beam search calls it from several threads at once; it changes nothing but the logits.
 ///
 /// # Safety
 ///
 /// `tokens` is null or has `count` tokens, `logits` has one value for each token of the vocabulary, and `user_data` is
-/// a [`Guard`] that outlives the call.
+/// a [`Filter`] that outlives the call.
 pub unsafe extern "C" fn filter_logits(
     _: *mut WhisperSysContext,
     _: *mut WhisperSysState,
@@ -97,25 +57,24 @@ pub unsafe extern "C" fn filter_logits(
         return;
     }
     // SAFETY: the caller's promises.
-    let (guard, tokens) = unsafe { (&*user_data.cast::<Guard>(), std::slice::from_raw_parts(tokens, count)) };
+    let (filter, tokens) =
+        unsafe { (&*user_data.cast::<Filter>(), std::slice::from_raw_parts(tokens, count)) };
     // SAFETY: the caller's promises; whisper.cpp gives each decoder logits of its own.
-    let logits = unsafe { std::slice::from_raw_parts_mut(logits, guard.vocabulary) };
-    guard.filter(tokens, logits);
+    let logits = unsafe { std::slice::from_raw_parts_mut(logits, filter.vocabulary) };
+    filter.apply(tokens, logits);
 }
 
 #[cfg(test)]
 mod tests {
+    use undertone_recognition::RepetitionRule;
+
     use super::*;
 
     const END: WhisperTokenId = 50;
 
-    fn guard() -> Guard {
-        Guard {
-            repetition: RepetitionRule { most: 3, least_added: 9, never_again: None },
-            most_tokens: 30,
-            end_of_text: END,
-            vocabulary: 60,
-        }
+    fn filter() -> Filter {
+        let repetition = RepetitionRule { most: 3, least_added: 9, never_again: None };
+        Filter { guard: Guard { repetition, most_tokens: 30 }, end_of_text: END, vocabulary: 60 }
     }
 
     fn data(id: WhisperTokenId) -> WhisperTokenData {
@@ -137,7 +96,7 @@ mod tests {
     fn choices(ids: &[WhisperTokenId]) -> Vec<usize> {
         let tokens: Vec<_> = ids.iter().copied().map(data).collect();
         let mut logits = vec![0.0; 60];
-        let mut guard = guard();
+        let mut filter = filter();
         // SAFETY: the pointers and lengths belong together, and all outlive the call.
         unsafe {
             filter_logits(
@@ -146,7 +105,7 @@ mod tests {
                 tokens.as_ptr(),
                 tokens.len() as c_int,
                 logits.as_mut_ptr(),
-                (&raw mut guard).cast(),
+                (&raw mut filter).cast(),
             );
         }
         (0..60).filter(|id| logits[*id] > f32::NEG_INFINITY).collect()
@@ -163,14 +122,12 @@ mod tests {
         let looped = [1, 2, 3].repeat(4);
         assert_eq!(choices(&looped), [END as usize]);
         assert_eq!(choices(&looped[..11]).len(), 60, "not before the fourth time is complete");
-        assert_eq!(guard().stop(&looped), Some(Stop::Loop(Repetition { start: 0, length: 3, times: 4 })));
     }
 
     #[test]
     fn a_text_without_end_is_ended() {
         let long: Vec<_> = (0..30).collect();
         assert_eq!(choices(&long), [END as usize]);
-        assert_eq!(guard().stop(&long), Some(Stop::Runaway { tokens: 30 }));
     }
 
     #[test]

@@ -13,20 +13,25 @@ const FRAME: usize = SAMPLE_RATE as usize / 100;
 /// much weaker than the vowel beside them.
 const PAUSE: f32 = 3.2e-3;
 
+/// Mean square of the samples of each 10 ms; the last frame may be shorter.
+pub fn energies(samples: &[f32]) -> Vec<f32> {
+    samples.chunks(FRAME).map(energy).collect()
+}
+
 /// Moves each word's start and end to its first and last frame that is no pause. In noise that is nearer to the speech
-/// than 25 dB, words stay as they are.
-pub fn trim(words: &mut [TimedWord], samples: &[f32]) {
+/// than 25 dB, words stay as they are. `energies` are those of the audio that the words' times count in.
+pub fn trim(words: &mut [TimedWord], energies: &[f32]) {
     for word in words {
         let (Ok(start), Ok(end)) = (usize::try_from(word.start), usize::try_from(word.end)) else { continue };
-        let energies: Vec<f32> =
-            samples.get(start..end).unwrap_or_default().chunks(FRAME).map(energy).collect();
+        let first_frame = start / FRAME;
+        let energies = energies.get(first_frame..end.div_ceil(FRAME)).unwrap_or_default();
         let loudest = energies.iter().copied().fold(0.0, f32::max);
         let speaks = |energy: &f32| *energy > 0.0 && *energy >= loudest * PAUSE;
         if let (Some(first), Some(last)) =
             (energies.iter().position(speaks), energies.iter().rposition(speaks))
         {
-            word.end = word.end.min((start + (last + 1) * FRAME) as u64);
-            word.start = (start + first * FRAME) as u64;
+            word.end = word.end.min(((first_frame + last + 1) * FRAME) as u64);
+            word.start = word.start.max(((first_frame + first) * FRAME) as u64);
         }
     }
 }
@@ -48,7 +53,7 @@ mod tests {
     /// The word's times after trimming.
     fn trimmed(start: u64, end: u64, samples: &[f32]) -> (u64, u64) {
         let mut words = [word(start, end)];
-        trim(&mut words, samples);
+        trim(&mut words, &energies(samples));
         (words[0].start, words[0].end)
     }
 

@@ -67,13 +67,13 @@ impl Limits {
     }
 
     /// The same in tokens, of which a word has more than one now and then.
-    pub(crate) fn token_repetition(&self) -> RepetitionRule {
+    pub fn token_repetition(&self) -> RepetitionRule {
         RepetitionRule { least_added: 12, ..self.repetition() }
     }
 
     /// The most tokens that words of this many seconds can have: two a word at the highest speed, and some to begin
     /// with. A text that is longer goes on for ever.
-    pub(crate) fn most_tokens(&self, seconds: f64) -> usize {
+    pub fn most_tokens(&self, seconds: f64) -> usize {
         // Too large a number becomes the largest that there is.
         (2.0 * f64::from(self.words_per_second) * seconds + 16.0) as usize
     }

@@ -1,0 +1,101 @@
+//! From what the model says of each window to words and a judgement.
+
+use undertone_messages::seconds;
+
+use crate::evidence::{Evidence, Limits};
+use crate::guard::{Guard, Stop};
+use crate::pauses;
+use crate::words::{Token, Wording, wording};
+
+/// What the model says of one window of audio.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recognition {
+    /// The tokens of the text.
+    pub tokens: Vec<Token>,
+    /// Sum of the natural logarithms of the tokens' probabilities, the token that ends the text among them.
+    pub log_probability: f64,
+    /// How many tokens are in that sum.
+    pub count: usize,
+    /// The model's probability that nobody speaks, 0 to 1.
+    pub no_speech_probability: f32,
+    /// ISO 639-1 code of the language.
+    pub language: String,
+}
+
+/// What was said in a segment. Times are sample indexes from its start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transcription {
+    /// The text and its words.
+    pub wording: Wording,
+    /// Mean natural logarithm of the tokens' probabilities, the token that ends the text among them.
+    pub average_log_probability: f32,
+    /// The model's probability that nobody speaks, 0 to 1; of several windows, the smallest.
+    pub no_speech_probability: f32,
+    /// ISO 639-1 code of the language; empty if the audio was not looked at.
+    pub language: String,
+    /// What speaks against the text, or `None` if it is to be trusted.
+    pub objection: Option<String>,
+}
+
+impl Transcription {
+    /// That of an audio that was not looked at.
+    pub fn rejected(reason: String) -> Self {
+        Self { objection: Some(reason), ..Self::default() }
+    }
+}
+
+/// Puts the windows of an audio of `length` samples together, each with its start, and judges the text. `energies` are
+/// those of the whole audio ([`crate::energies`]).
+pub fn judge(
+    windows: Vec<(u64, Recognition)>,
+    length: u64,
+    energies: &[f32],
+    guard: &Guard,
+    limits: &Limits,
+) -> Transcription {
+    let stop = windows.iter().find_map(|(_, window)| stop(window, guard));
+    let whole = join(windows);
+    let average = (whole.log_probability / whole.count.max(1) as f64) as f32;
+    let mut wording = wording(&whole.tokens, &whole.language, length);
+    pauses::trim(&mut wording.words, energies);
+    let evidence = Evidence {
+        no_speech_probability: whole.no_speech_probability,
+        average_log_probability: average,
+        seconds: seconds(length),
+        stop,
+    };
+    Transcription {
+        objection: limits.objection(&wording, &evidence),
+        wording,
+        average_log_probability: average,
+        no_speech_probability: whole.no_speech_probability,
+        language: whole.language,
+    }
+}
+
+fn stop(piece: &Recognition, guard: &Guard) -> Option<Stop> {
+    guard.stop(&piece.tokens.iter().map(|token| token.id).collect::<Vec<_>>())
+}
+
+/// Puts windows together, each with its start.
+fn join(pieces: Vec<(u64, Recognition)>) -> Recognition {
+    let mut whole = Recognition {
+        tokens: Vec::new(),
+        log_probability: 0.0,
+        count: 0,
+        no_speech_probability: 1.0,
+        language: String::new(),
+    };
+    for (start, piece) in pieces {
+        whole.tokens.extend(
+            piece.tokens.into_iter().map(|token| Token { end: token.end.map(|end| start + end), ..token }),
+        );
+        whole.log_probability += piece.log_probability;
+        whole.count += piece.count;
+        whole.no_speech_probability = whole.no_speech_probability.min(piece.no_speech_probability);
+        if whole.language.is_empty() {
+            whole.language = piece.language;
+        }
+    }
+    whole
+}
