@@ -86,6 +86,22 @@ fn runs_under_load_are_the_same() {
     }
 }
 
+/// Encodings are large, and go through shared memory.
+#[test]
+fn runs_of_encoder_and_decoder_are_the_same() {
+    let ears = |name: &str, pace: &str| {
+        Graph::open("dataflows/ears.yml", &format!("exact-ears-{name}")).args("source", &short(pace)).record()
+    };
+    let first = record(ears("first", "fast"));
+    for run in 0..3 {
+        let comparison = compare_all(&first, &record(ears(&format!("load-{run}"), "fast").under_load()));
+        assert!(comparison.is_exact(), "{comparison}");
+        assert_eq!(comparison.streams.len(), 10, "{comparison}");
+    }
+    let comparison = compare_all(&first, &record(ears("realtime", "realtime")));
+    assert!(comparison.is_exact(), "{comparison}");
+}
+
 /// `queue_size: 1` is the smallest there is, for which dora makes room for 64 messages a node. The source keeps to that;
 /// the recorder has to hold what is on all wires at once.
 #[test]

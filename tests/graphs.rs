@@ -68,6 +68,15 @@ fn the_default_graph_hears_every_utterance_and_its_words() {
 }
 
 #[test]
+fn encoder_and_decoder_take_the_place_of_asr() {
+    let outcome = Graph::open("dataflows/ears.yml", "ears").fast().run().expect_success();
+    check_results(&outcome);
+    let reference: Vec<String> = spans().into_iter().flat_map(|(_, _, words)| words).collect();
+    let rate = word_error_rate(&reference, &outcome.words());
+    assert!(rate <= 0.12, "word error rate {rate:.3}: {:?}", outcome.words());
+}
+
+#[test]
 fn ten_runs_lose_nothing_and_give_the_same() {
     let run = |number: usize| {
         // Without latencies, which are wall-clock times.

@@ -61,12 +61,12 @@ def run_list(options: argparse.Namespace) -> None:
         if name in entries:
             ready = prepare.is_ready(entries[name], options.into)
             state = "ready" if ready else "optional, not prepared" if entries[name].optional else "not prepared"
-            print(f"{name:16} {state:24} {entries[name].licence:12} {entries[name].description}")
+            print(f"{name:20} {state:24} {entries[name].licence:12} {entries[name].description}")
             if names:
                 print(details(entries[name], options.into))
         else:
             manifest = prepare.read_manifest(committed[name]) or {}
-            print(f"{name:16} {'in the repository':24} {manifest.get('licence', '?'):12} {manifest.get('source', '?')}")
+            print(f"{name:20} {'in the repository':24} {manifest.get('licence', '?'):12} {manifest.get('source', '?')}")
             if names:
                 files = [_file(file, sha256) for file, sha256 in manifest.get("files", {}).items()]
                 print(_rows([("folder", str(committed[name])), *(("file", text) for text in files)]))

@@ -1,6 +1,7 @@
 """Finds files of installed packages without importing these (silero-vad would want torch)."""
 
 import importlib.metadata
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -8,12 +9,22 @@ from . import hashing
 from .catalogue import Entry, Input
 from .errors import ModelError
 
+# The list that has what conversions import, whatever list a model's own packages are in.
+CONVERTERS = "models/requirements.txt"
 
-def install_command(entry: Entry, *options: str) -> str:
-    """The command that installs what an entry needs, into the environment that runs this program."""
-    return " ".join(
-        [f"{sys.executable} -m pip install", *options, f"--no-deps --require-hashes -r {entry.requirements}"]
-    )
+
+def install_command(requirements: str, *options: str) -> str:
+    """The command that installs a list of packages into the environment that runs this program."""
+    return " ".join([f"{sys.executable} -m pip install", *options, f"--no-deps --require-hashes -r {requirements}"])
+
+
+def require(entry: Entry, package: str) -> None:
+    """Fails unless there is a package that a conversion imports."""
+    if importlib.util.find_spec(package) is None:
+        raise ModelError(
+            f"{entry.name} is made with the package {package}, which {sys.prefix} lacks.\n"
+            f"Run this program with .venv/bin/python, or install the package: {install_command(CONVERTERS)}"
+        )
 
 
 def locate(entry: Entry, wanted: Input) -> Path:
@@ -23,12 +34,12 @@ def locate(entry: Entry, wanted: Input) -> Path:
     except importlib.metadata.PackageNotFoundError as error:
         raise ModelError(
             f"{entry.name} is made from the package {wanted.package} {wanted.version}, which {sys.prefix} lacks.\n"
-            f"Run this program with .venv/bin/python, or install the package: {install_command(entry)}"
+            f"Run this program with .venv/bin/python, or install the package: {install_command(entry.requirements)}"
         ) from error
     if distribution.version != wanted.version:
         raise ModelError(
             f"{entry.name} is made from {wanted.package} {wanted.version}, but {distribution.version} is installed in "
-            f"{sys.prefix}.\nInstall the pinned one: {install_command(entry)}"
+            f"{sys.prefix}.\nInstall the pinned one: {install_command(entry.requirements)}"
         )
     path = Path(str(distribution.locate_file(wanted.file)))
     check(entry, path, wanted.sha256)
@@ -37,7 +48,7 @@ def locate(entry: Entry, wanted: Input) -> Path:
 
 def check(entry: Entry, path: Path, expected: str) -> None:
     """Fails unless an input is there with the expected hash."""
-    repair = f"Install its package again: {install_command(entry, '--force-reinstall')}"
+    repair = f"Install its package again: {install_command(entry.requirements, '--force-reinstall')}"
     if not path.is_file():
         raise ModelError(f"{path} is missing.\n{repair}")
     actual = hashing.sha256(path)

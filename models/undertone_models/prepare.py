@@ -69,9 +69,12 @@ def _make(entry: Entry, folder: Path) -> None:
     if entry.conversion == "copy":
         _copy(entry, sources, folder)
     elif entry.conversion == "whisper-ggml":
-        _convert_whisper(entry, sources, folder)
+        _convert_whisper_to_ggml(entry, sources, folder)
+    elif entry.conversion == "whisper-onnx":
+        _convert_whisper_to_onnx(entry, sources, folder)
     else:
-        raise ModelError(f"{entry.name}: there is no conversion {entry.conversion}; known are copy and whisper-ggml.")
+        known = "copy, whisper-ggml and whisper-onnx"
+        raise ModelError(f"{entry.name}: there is no conversion {entry.conversion}; known are {known}.")
     for output in entry.outputs:
         _check_made(entry, folder / output.file, output.sha256)
 
@@ -85,7 +88,7 @@ def _copy(entry: Entry, sources: list[Path], folder: Path) -> None:
                 progress(done, total)
 
 
-def _convert_whisper(entry: Entry, sources: list[Path], folder: Path) -> None:
+def _convert_whisper_to_ggml(entry: Entry, sources: list[Path], folder: Path) -> None:
     # NumPy takes longer to load than everything else takes when there is nothing to do.
     from . import ggml, whisper
 
@@ -95,13 +98,28 @@ def _convert_whisper(entry: Entry, sources: list[Path], folder: Path) -> None:
         ggml.write(folder / output.file, model, output.format, Progress(f"{entry.name}/{output.file}"))
 
 
+def _convert_whisper_to_onnx(entry: Entry, sources: list[Path], folder: Path) -> None:
+    packages.require(entry, "onnx")
+    # As above; onnx takes longer still.
+    from . import whisper_onnx
+
+    *model_bin, tokenizer, config = sources
+    model = whisper_onnx.load(model_bin, tokenizer, config)
+    for output in entry.outputs:
+        progress = Progress(f"{entry.name}/{output.file}")
+        progress(0, 1)
+        whisper_onnx.write(folder / output.file, model)
+        progress(1, 1)
+
+
 def _check_made(entry: Entry, path: Path, expected: str) -> None:
     actual = hashing.sha256(path)
     if actual != expected:
         raise ModelError(
             f"{entry.name}/{path.name}: the conversion of right inputs gave other bytes than models.toml says.\n"
             f"{packages.mismatch(expected, actual)}\n"
-            "If the disk is sound, the converter or NumPy has changed: look at why before you write the new hash down."
+            "If the disk is sound, the converter, NumPy or onnx has changed: look at why before you write the new hash "
+            "down."
         )
 
 

@@ -1,39 +1,16 @@
 """Whisper from CTranslate2 to ggml: the same tensors under OpenAI's names, in the order of OpenAI's checkpoints.
 
-CTranslate2 joins the projections of an attention layer. Self-attention has query, key and value in `linear_0` and the
-output in `linear_1`; cross-attention the query in `linear_0`, key and value in `linear_1` and the output in `linear_2`.
+OpenAI's projections are each their own; those that CTranslate2 joined (whisper_tensors.py) are taken apart.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from . import ctranslate2, ggml, mel, vocabulary
-from .errors import ModelError
-
-# Every Whisper model has heads of this width.
-HEAD_WIDTH = 64
-# Those of the first generation; large-v3 has 128.
-MEL_BANDS = 80
+from .whisper_tensors import Tensors
 
 
-@dataclass(frozen=True)
-class _Source:
-    variables: dict[str, np.ndarray]
-
-    def get(self, name: str) -> np.ndarray:
-        if name not in self.variables:
-            raise ModelError(f"The CTranslate2 model has no {name}: it is not laid out as Whisper is.")
-        return self.variables[name]
-
-    def layers(self, part: str) -> int:
-        """How many layers encoder or decoder has."""
-        found = [re.match(rf"{part}/layer_(\d+)/", name) for name in self.variables]
-        return 1 + max((int(match[1]) for match in found if match), default=-1)
-
+class _Ggml(Tensors):
     def linear(self, name: str, path: str, rows: slice = slice(None), bias: bool = True) -> Iterator[ggml.Tensor]:
         yield ggml.Tensor(f"{name}.weight", self.get(f"{path}/weight")[rows])
         if bias:
@@ -92,34 +69,12 @@ class _Source:
         yield from self.decoder()
         yield from self.encoder()
 
-    @property
-    def width(self) -> int:
-        return self.get("encoder/conv1/weight").shape[0]
-
-    def hyperparameters(self) -> ggml.Hyperparameters:
-        return ggml.Hyperparameters(
-            vocabulary=self.get("decoder/embeddings/weight").shape[0],
-            audio_context=self.get("encoder/position_encodings/encodings").shape[0],
-            audio_state=self.width,
-            audio_heads=self.width // HEAD_WIDTH,
-            audio_layers=self.layers("encoder"),
-            text_context=self.get("decoder/position_encodings/encodings").shape[0],
-            text_state=self.width,
-            text_heads=self.width // HEAD_WIDTH,
-            text_layers=self.layers("decoder"),
-            mel_bands=MEL_BANDS,
-        )
-
 
 def to_ggml(source: ctranslate2.Model, tokens: list[bytes]) -> ggml.Model:
     """The ggml model that holds every weight of a float16 (or float32) CTranslate2 Whisper."""
-    if source.specification != "WhisperSpec":
-        raise ModelError(f"The CTranslate2 model is a {source.specification}, not a WhisperSpec.")
-    whisper = _Source(source.variables)
-    bands = whisper.get("encoder/conv1/weight").shape[1]
-    if bands != MEL_BANDS:
-        raise ModelError(f"The model takes {bands} mel bands; only Whisper with {MEL_BANDS} is converted.")
-    return ggml.Model(whisper.hyperparameters(), mel.filterbank(bands), tokens, list(whisper.tensors()))
+    whisper = _Ggml.of(source)
+    filters = mel.filterbank(whisper.hyperparameters().mel_bands)
+    return ggml.Model(whisper.hyperparameters(), filters, tokens, list(whisper.tensors()))
 
 
 def load(model_bin: list[Path], tokenizer: Path) -> ggml.Model:

@@ -333,6 +333,8 @@ fn only_or<'a>(outlets: &'a [Outlet], name: &'a str) -> &'a str {
 
 fn configure(builder: ort::Result<SessionBuilder>, threads: usize) -> ort::Result<SessionBuilder> {
     Ok(builder?
+        // Products of 8-bit integers are not cut off on processors without VNNI.
+        .with_config_entry("session.x64quantprecision", "1")?
         .with_log_level(LogLevel::Warning)?
         .with_intra_threads(threads)?
         .with_intra_op_spinning(false)?

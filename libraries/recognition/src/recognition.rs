@@ -1,6 +1,6 @@
 //! From what the model says of each window to words and a judgement.
 
-use undertone_messages::seconds;
+use undertone_messages::{SAMPLE_RATE, Transcript, TranscriptStatus, Word, seconds};
 
 use crate::evidence::{Evidence, Limits};
 use crate::guard::{Guard, Stop};
@@ -41,6 +41,51 @@ impl Transcription {
     /// That of an audio that was not looked at.
     pub fn rejected(reason: String) -> Self {
         Self { objection: Some(reason), ..Self::default() }
+    }
+
+    /// That of an audio of `length` samples, if these are too few to be looked at.
+    pub fn too_short(length: u64, minimum_ms: u32) -> Option<Self> {
+        let minimum = u64::from(minimum_ms) * u64::from(SAMPLE_RATE / 1000);
+        (length < minimum).then(|| {
+            Self::rejected(format!(
+                "too short to be recognised: {:.3} s, and at least {:.3} s are needed",
+                seconds(length),
+                seconds(minimum)
+            ))
+        })
+    }
+
+    /// The message about the segment `start..end`; `model` is the recogniser's.
+    pub fn into_transcript(self, segment: u64, start: u64, end: u64, model: &str) -> Transcript {
+        let Self { wording, language, objection, .. } = self;
+        let words: Vec<Word> = wording
+            .words
+            .into_iter()
+            .map(|word| Word {
+                text: word.text,
+                start: start + word.start,
+                end: start + word.end,
+                probability: word.probability,
+            })
+            .collect();
+        // Of what was rejected, all may be seen.
+        let text = if words.is_empty() { wording.notes.join(" ") } else { wording.text };
+        Transcript {
+            segment,
+            start,
+            end,
+            text,
+            words,
+            average_log_probability: self.average_log_probability,
+            no_speech_probability: self.no_speech_probability,
+            language,
+            status: match objection {
+                None => TranscriptStatus::Final,
+                Some(_) => TranscriptStatus::Rejected,
+            },
+            reason: objection.unwrap_or_default(),
+            model: model.to_owned(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use undertone_inference::ModelFolder;
-use undertone_messages::{SAMPLE_RATE, SessionId, Speech, Transcript, TranscriptStatus, Word, seconds};
+use undertone_messages::{SAMPLE_RATE, SessionId, Speech, Transcript};
 use undertone_recognition::{Collector, Segment, Transcription};
 use undertone_stage::{Factory, Stage};
 
@@ -16,7 +16,7 @@ use crate::transcriber::Transcriber;
 /// Recognition in one session.
 pub struct Asr {
     transcriber: Transcriber,
-    minimum: u64,
+    minimum_ms: u32,
     collector: Collector,
 }
 
@@ -28,52 +28,16 @@ impl Asr {
     /// A language that the model does not know.
     pub fn new(arguments: &Arguments, recogniser: Arc<Recogniser>) -> Result<Self, AsrError> {
         let transcriber = Transcriber::new(arguments, recogniser)?;
-        Ok(Self { transcriber, minimum: minimum(arguments), collector: Collector::default() })
+        Ok(Self { transcriber, minimum_ms: arguments.minimum_ms, collector: Collector::default() })
     }
 
     fn transcribe(&self, segment: &Segment) -> Result<Transcript, AsrError> {
-        let length = segment.samples.len() as u64;
-        if length < self.minimum {
-            let reason = format!(
-                "too short to be recognised: {:.3} s, and at least {:.3} s are needed",
-                seconds(length),
-                seconds(self.minimum)
-            );
-            return Ok(self.transcript(segment, Transcription::rejected(reason)));
-        }
-        Ok(self.transcript(segment, self.transcriber.transcribe(&segment.samples)?))
-    }
-
-    fn transcript(&self, segment: &Segment, transcription: Transcription) -> Transcript {
-        let Transcription { wording, language, objection, .. } = transcription;
-        let words: Vec<Word> = wording
-            .words
-            .into_iter()
-            .map(|word| Word {
-                text: word.text,
-                start: segment.start + word.start,
-                end: segment.start + word.end,
-                probability: word.probability,
-            })
-            .collect();
-        // Of what was rejected, all may be seen.
-        let text = if words.is_empty() { wording.notes.join(" ") } else { wording.text };
-        Transcript {
-            segment: segment.number,
-            start: segment.start,
-            end: segment.end(),
-            text,
-            words,
-            average_log_probability: transcription.average_log_probability,
-            no_speech_probability: transcription.no_speech_probability,
-            language,
-            status: match objection {
-                None => TranscriptStatus::Final,
-                Some(_) => TranscriptStatus::Rejected,
-            },
-            reason: objection.unwrap_or_default(),
-            model: self.transcriber.identity().to_owned(),
-        }
+        let transcription = match Transcription::too_short(segment.samples.len() as u64, self.minimum_ms) {
+            Some(rejected) => rejected,
+            None => self.transcriber.transcribe(&segment.samples)?,
+        };
+        let model = self.transcriber.identity();
+        Ok(transcription.into_transcript(segment.number, segment.start, segment.end(), model))
     }
 }
 
@@ -92,10 +56,6 @@ impl Stage for Asr {
     fn finish(&mut self, _: &mut Vec<Transcript>) -> Result<(), AsrError> {
         Ok(self.collector.finish()?)
     }
-}
-
-fn minimum(arguments: &Arguments) -> u64 {
-    u64::from(arguments.minimum_ms) * u64::from(SAMPLE_RATE / 1000)
 }
 
 /// Makes the states of sessions, which share a model.
@@ -128,7 +88,7 @@ impl Factory for AsrFactory {
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Asr) -> Result<(), AsrError> {
         self.check_fixed(arguments)?;
         stage.transcriber = Transcriber::new(arguments, self.recogniser.clone())?;
-        stage.minimum = minimum(arguments);
+        stage.minimum_ms = arguments.minimum_ms;
         Ok(())
     }
 }

@@ -1,0 +1,63 @@
+//! What can go wrong.
+
+use std::path::PathBuf;
+
+use undertone_encoder::EncoderError;
+use undertone_inference::ModelError;
+
+/// What can be wrong with the arguments, the model or the encoding.
+#[derive(Debug, thiserror::Error)]
+pub enum DecoderError {
+    /// The model's folder or ONNX Runtime.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The encoder, by which silence is encoded.
+    #[error(transparent)]
+    Encoder(#[from] EncoderError),
+    /// A model that is no decoder of Whisper's.
+    #[error("{}: {problem}. Whisper's decoder as `make models` prepares it is needed", path.display())]
+    Shape {
+        /// The model's folder or file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A language that the model does not know.
+    #[error("--language {language}: {model} knows {known}")]
+    Language {
+        /// The argument.
+        language: String,
+        /// The model.
+        model: String,
+        /// The languages that it knows.
+        known: String,
+    },
+    /// States of another encoder.
+    #[error(
+        "the encodings are from {found}, and this decoder needs those of {needed}: give encoder and decoder the same --model and --precision"
+    )]
+    OtherEncoder {
+        /// The encoder of the message.
+        found: String,
+        /// The encoder that belongs to this decoder.
+        needed: String,
+    },
+    /// Encodings that do not belong together.
+    #[error(
+        "segment {segment}: {problem}. Two encoders may be wired to this input, or the sender of `Encoding` is broken"
+    )]
+    Order {
+        /// The segment.
+        segment: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A change that cannot be made at run time.
+    #[error(
+        "--{name} cannot be changed while the graph runs: stop the graph, write it under `args:` and start again"
+    )]
+    Fixed {
+        /// The argument.
+        name: &'static str,
+    },
+}

@@ -1,0 +1,177 @@
+//! The stage: encodings in, transcripts out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use undertone_inference::{ModelFolder, load_runtime};
+use undertone_messages::{Encoding, SessionId, Transcript, seconds};
+use undertone_recognition::{Guard, Recognition, Transcription, judge};
+use undertone_stage::{Factory, Stage};
+
+use crate::arguments::Arguments;
+use crate::error::DecoderError;
+use crate::model::DecoderModel;
+use crate::recogniser::Recogniser;
+
+/// The most tokens of a text, as OpenAI's decoder has it: half of what the model can read.
+const MOST_TOKENS: usize = 224;
+
+/// Decoding in one session.
+pub struct Decoder {
+    recogniser: Arc<Mutex<Recogniser>>,
+    arguments: Arguments,
+    language: Option<String>,
+    /// Of a segment whose last window has not come.
+    windows: Option<Windows>,
+}
+
+/// What was recognised of a segment so far.
+struct Windows {
+    segment: u64,
+    start: u64,
+    end: u64,
+    recognised: Vec<(u64, Recognition)>,
+    energies: Vec<f32>,
+}
+
+impl Decoder {
+    fn new(arguments: &Arguments, recogniser: Arc<Mutex<Recogniser>>) -> Result<Self, DecoderError> {
+        let language =
+            recogniser.lock().unwrap_or_else(PoisonError::into_inner).check_language(&arguments.language)?;
+        Ok(Self { recogniser, arguments: arguments.clone(), language, windows: None })
+    }
+
+    /// The segment that a window belongs to, from the start or as far as it has come.
+    fn windows(&mut self, encoding: &Encoding) -> Result<Windows, DecoderError> {
+        let Encoding { segment, start, end, .. } = *encoding;
+        let problem = match self.windows.take() {
+            _ if end < start => format!("a window ends at sample {end}, before it starts at {start}"),
+            None => {
+                return Ok(Windows {
+                    segment,
+                    start,
+                    end: start,
+                    recognised: Vec::new(),
+                    energies: Vec::new(),
+                });
+            }
+            Some(windows) if (windows.segment, windows.end) == (segment, start) => return Ok(windows),
+            Some(Windows { segment, end, .. }) => {
+                format!("a window from sample {start} arrived where segment {segment} goes on at {end}")
+            }
+        };
+        Err(DecoderError::Order { segment, problem })
+    }
+
+    fn recognise(&self, encoding: &Encoding, guard: &Guard) -> Result<Recognition, DecoderError> {
+        let mut recogniser = self.recogniser.lock().unwrap_or_else(PoisonError::into_inner);
+        if encoding.model != recogniser.model().encoder() {
+            return Err(DecoderError::OtherEncoder {
+                found: encoding.model.clone(),
+                needed: recogniser.model().encoder().to_owned(),
+            });
+        }
+        let samples = encoding.end.saturating_sub(encoding.start);
+        let beam = self.arguments.beam;
+        recogniser.recognise(&encoding.states, samples, self.language.as_deref(), beam, guard)
+    }
+
+    fn guard(&self, samples: u64) -> Guard {
+        let limits = &self.arguments.limits;
+        let most_tokens = limits.most_tokens(seconds(samples)).min(MOST_TOKENS);
+        Guard { repetition: limits.token_repetition(), most_tokens }
+    }
+}
+
+impl Stage for Decoder {
+    type Input = Encoding;
+    type Output = Transcript;
+    type Error = DecoderError;
+
+    fn push(&mut self, encoding: Encoding, output: &mut Vec<Transcript>) -> Result<(), DecoderError> {
+        let mut windows = self.windows(&encoding)?;
+        windows.end = encoding.end;
+        let length = windows.end - windows.start;
+        let short =
+            encoding.complete.then(|| Transcription::too_short(length, self.arguments.minimum_ms)).flatten();
+        let guard = self.guard(length);
+        let transcription = match short {
+            Some(rejected) => rejected,
+            None => {
+                let recognition = self.recognise(&encoding, &guard)?;
+                windows.recognised.push((encoding.start - windows.start, recognition));
+                windows.energies.extend_from_slice(&encoding.energies);
+                if !encoding.complete {
+                    self.windows = Some(windows);
+                    return Ok(());
+                }
+                judge(windows.recognised, length, &windows.energies, &guard, &self.arguments.limits)
+            }
+        };
+        let recogniser = self.recogniser.lock().unwrap_or_else(PoisonError::into_inner);
+        let model = recogniser.model().identity();
+        output.push(transcription.into_transcript(windows.segment, windows.start, windows.end, model));
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut Vec<Transcript>) -> Result<(), DecoderError> {
+        match self.windows.take() {
+            None => Ok(()),
+            Some(Windows { segment, end, .. }) => Err(DecoderError::Order {
+                segment,
+                problem: format!("the session ended where its next window was due, at sample {end}"),
+            }),
+        }
+    }
+}
+
+/// Makes the states of sessions, which share a model.
+pub struct DecoderFactory {
+    recogniser: Arc<Mutex<Recogniser>>,
+    loaded: Arguments,
+}
+
+impl Factory for DecoderFactory {
+    type Arguments = Arguments;
+    type Stage = Decoder;
+
+    fn load(arguments: &Arguments) -> Result<Self, DecoderError> {
+        load_runtime(arguments.onnxruntime.as_deref())?;
+        let folder = ModelFolder::find(&arguments.model)?;
+        let mut recogniser =
+            Recogniser::new(DecoderModel::load(&folder, arguments.precision, arguments.threads)?);
+        recogniser.warm_up()?;
+        Ok(Self { recogniser: Arc::new(Mutex::new(recogniser)), loaded: arguments.clone() })
+    }
+
+    fn models(&self) -> BTreeMap<String, String> {
+        self.recogniser.lock().unwrap_or_else(PoisonError::into_inner).model().files().clone()
+    }
+
+    fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Decoder, DecoderError> {
+        self.check_fixed(arguments)?;
+        Decoder::new(arguments, self.recogniser.clone())
+    }
+
+    fn adjust(&mut self, arguments: &Arguments, stage: &mut Decoder) -> Result<(), DecoderError> {
+        self.check_fixed(arguments)?;
+        let changed = Decoder::new(arguments, self.recogniser.clone())?;
+        *stage = Decoder { windows: stage.windows.take(), ..changed };
+        Ok(())
+    }
+}
+
+impl DecoderFactory {
+    fn check_fixed(&self, arguments: &Arguments) -> Result<(), DecoderError> {
+        let fixed = [
+            ("model", arguments.model == self.loaded.model),
+            ("precision", arguments.precision == self.loaded.precision),
+            ("threads", arguments.threads == self.loaded.threads),
+            ("onnxruntime", arguments.onnxruntime == self.loaded.onnxruntime),
+        ];
+        match fixed.into_iter().find(|(_, same)| !same) {
+            None => Ok(()),
+            Some((name, _)) => Err(DecoderError::Fixed { name }),
+        }
+    }
+}

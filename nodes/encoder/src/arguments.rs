@@ -1,0 +1,66 @@
+//! The node's arguments.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Encodes speech, by Whisper's encoder, for the decoder and for whatever hears the tone.
+///
+/// Takes segments of speech and gives the encoder's states for each that ends. The arguments hold for the whole run.
+#[derive(Clone, Debug, PartialEq, clap::Parser)]
+#[command(name = "encoder", version, about)]
+pub struct Arguments {
+    /// Folder of the model, or its name under models/ or models/prepared/
+    #[arg(long, value_name = "FOLDER", default_value = "whisper-tiny.en-onnx")]
+    pub model: PathBuf,
+
+    /// Which of the model's weights
+    #[arg(long, value_enum, default_value_t = Precision::Int8)]
+    pub precision: Precision,
+
+    /// Send the states behind these layers too, from 1, such as `2,4`
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub layers: Vec<u32>,
+
+    /// Threads for the model
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    pub threads: NonZeroUsize,
+
+    /// ONNX Runtime's library [default: models/prepared/onnxruntime/libonnxruntime.so]
+    #[arg(long, value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// The numbers that a model's weights are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    /// 8-bit integers: a quarter of the memory, and faster
+    Int8,
+    /// 32-bit floating point
+    Fp32,
+}
+
+impl Precision {
+    /// As it is written in the names of files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::Fp32 => "fp32",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Arguments::command().debug_assert();
+        let arguments = Arguments::parse_from(["encoder", "--layers", "2,4", "--precision", "fp32"]);
+        assert_eq!((arguments.layers, arguments.precision), (vec![2, 4], Precision::Fp32));
+        assert!(Arguments::try_parse_from(["encoder", "--precision", "fp16"]).is_err());
+        assert!(Arguments::try_parse_from(["encoder", "--layers", "two"]).is_err());
+    }
+}
