@@ -22,6 +22,12 @@ pub enum DecoderError {
         /// What is wrong.
         problem: String,
     },
+    /// Logits of which none is a number.
+    #[error("{model} gives logits that are no numbers, so that no token can be chosen: its files or the states that it was given are broken")]
+    Logits {
+        /// The model.
+        model: String,
+    },
     /// A language that the model does not know.
     #[error("--language {language}: {model} knows {known}")]
     Language {

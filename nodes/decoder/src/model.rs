@@ -49,17 +49,18 @@ impl Memory {
 pub struct Cache {
     keys: Vec<Vec<f32>>,
     values: Vec<Vec<f32>>,
+    texts: usize,
     tokens: usize,
 }
 
 impl Cache {
     /// The same for a choice of its texts, which may name one several times.
-    fn choose(&mut self, texts: usize, chosen: &[usize]) {
-        if chosen.iter().copied().eq(0..texts) {
+    fn choose(&mut self, chosen: &[usize]) {
+        if chosen.iter().copied().eq(0..self.texts) {
             return;
         }
         for part in self.keys.iter_mut().chain(&mut self.values) {
-            let size = part.len() / texts.max(1);
+            let size = part.len() / self.texts.max(1);
             let rows = chosen.iter().filter_map(|text| part.get(text * size..(text + 1) * size));
             *part = rows.flatten().copied().collect();
         }
@@ -249,7 +250,6 @@ impl DecoderModel {
         &mut self,
         memory: &Memory,
         cache: &mut Cache,
-        cached_texts: usize,
         chosen: &[usize],
         tokens: &[i64],
     ) -> Result<Step, DecoderError> {
@@ -257,9 +257,9 @@ impl DecoderModel {
         let length = tokens.len() / texts.max(1);
         if cache.tokens == 0 {
             let empty = vec![Vec::new(); self.sizes.layers];
-            *cache = Cache { keys: empty.clone(), values: empty, tokens: 0 };
+            *cache = Cache { keys: empty.clone(), values: empty, texts, tokens: 0 };
         } else {
-            cache.choose(cached_texts, chosen);
+            cache.choose(chosen);
         }
         let tokens_shape = [texts, length];
         let past_shape = [texts, heads, cache.tokens, HEAD];
@@ -276,7 +276,7 @@ impl DecoderModel {
         let outputs = self.step.run(&inputs)?;
         let logits = outputs.f32("logits")?.1.to_vec();
         let alignment = rows(outputs.f32("alignment")?.1, texts * length, memory.frames);
-        let mut present = Cache { keys: Vec::new(), values: Vec::new(), tokens: cache.tokens + length };
+        let mut present = Cache { keys: Vec::new(), values: Vec::new(), texts, tokens: cache.tokens + length };
         for [key, value] in &self.names.present {
             present.keys.push(outputs.f32(key)?.1.to_vec());
             present.values.push(outputs.f32(value)?.1.to_vec());
@@ -312,8 +312,8 @@ mod tests {
     #[test]
     fn a_choice_of_texts_takes_their_rows() {
         let part = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let mut cache = Cache { keys: vec![part.clone()], values: vec![part], tokens: 1 };
-        cache.choose(3, &[2, 0, 2]);
+        let mut cache = Cache { keys: vec![part.clone()], values: vec![part], texts: 3, tokens: 1 };
+        cache.choose(&[2, 0, 2]);
         assert_eq!(cache.keys, [vec![5.0, 6.0, 1.0, 2.0, 5.0, 6.0]]);
         assert_eq!(cache.values, cache.keys);
     }

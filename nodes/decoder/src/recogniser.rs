@@ -103,7 +103,7 @@ impl Recogniser {
     /// The language that the model takes the speech for.
     fn detect(&mut self, memory: &Memory) -> Result<String, DecoderError> {
         let start = i64::from(self.model.vocabulary().start);
-        let step = self.model.step(memory, &mut Cache::default(), 0, &[0], &[start])?;
+        let step = self.model.step(memory, &mut Cache::default(), &[0], &[start])?;
         let logit = |token: u32| step.logits.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY);
         let languages = self.model.vocabulary().languages.iter();
         let found = languages.max_by(|one, other| logit(one.1).total_cmp(&logit(other.1)));

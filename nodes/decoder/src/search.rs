@@ -47,7 +47,7 @@ pub(crate) fn search(
     let vocabulary = model.logits();
     let end = model.vocabulary().end as usize;
     let mut cache = Cache::default();
-    let mut step = model.step(memory, &mut cache, 0, &[0], prompt)?;
+    let mut step = model.step(memory, &mut cache, &[0], prompt)?;
     let first = step.logits.get(..vocabulary).unwrap_or_default().to_vec();
     // Of the prompt only what is behind its last token.
     step.logits.drain(..step.logits.len().saturating_sub(vocabulary));
@@ -79,21 +79,13 @@ pub(crate) fn search(
         if ended.len() >= beam || next.is_empty() || full {
             break;
         }
-        let cached = texts.len();
         texts = next;
-        step = model.step(memory, &mut cache, cached, &chosen, &tokens)?;
+        step = model.step(memory, &mut cache, &chosen, &tokens)?;
     }
     // Where nothing has ended, what there is must do.
     let best = if ended.is_empty() { texts } else { ended };
     let best = best.into_iter().reduce(|best, text| if text.rank() > best.rank() { text } else { best });
-    best.map(|best| (best, first)).ok_or_else(|| unreachable_text(model))
-}
-
-fn unreachable_text(model: &DecoderModel) -> DecoderError {
-    DecoderError::Shape {
-        path: model.identity().into(),
-        problem: "its logits are no numbers, so that no token can be chosen".to_owned(),
-    }
+    best.map(|best| (best, first)).ok_or_else(|| DecoderError::Logits { model: model.identity().to_owned() })
 }
 
 /// A way to go on.
