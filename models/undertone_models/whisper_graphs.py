@@ -10,10 +10,12 @@ encoder   takes mel [1, 80, 2 * frames];
 cross     takes states [frames, width];
           gives key_0 [heads, 64, frames] and value_0 [heads, frames, 64], and so on for each layer of the decoder
 decoder   takes tokens, int64 [batch, length], at least one; past_key_0 and past_value_0 [batch, heads, past, 64] and so
-          on, of the tokens before; cross_key_0 and cross_value_0 and so on, as `cross` gives them, the same for the
-          whole batch;
+          on, of the tokens before; cross_key_0 and cross_value_0 and so on, as `cross` gives them, and log_counts
+          [frames], the natural logarithm of how many frames like it each stands for (0 for itself alone), all the same
+          for the whole batch;
           gives logits [batch, length, vocabulary]; present_key_0 and present_value_0 [batch, heads, past + length, 64]
-          and so on; and alignment [alignment heads, batch * length, frames]: what these heads give to the softmax
+          and so on; and alignment [alignment heads, batch * length, frames]: the products that these heads give to the
+          softmax, to which log_counts is added there
 
 Without any token ONNX Runtime (1.31) does not fail but divides by zero, which ends the process.
 With `quantised`, the weights of linear layers and the embeddings of tokens are int8 with a scale for each output (for
@@ -135,7 +137,7 @@ class _Decoder(_Part):
         return self.self_attention(value, path, past, present, unidirectional=1)
 
     def cross_attention(self, value: str, path: str, layer: int) -> tuple[str, str]:
-        """The sum with attention to the audio; and the scores before the softmax, [heads, batch * length, frames].
+        """The sum with attention to the audio; and its products of queries and keys, [heads, batch * length, frames].
 
         No frame is hidden from any token, so that those of the whole batch are asked about as the tokens of one text.
         """
@@ -143,7 +145,8 @@ class _Decoder(_Part):
         values = self.graph.take(f"cross_value_{layer}", [self.tensors.heads, "frames", HEAD_WIDTH])
         query = self.linear(self.layer_norm(value, f"{path}/layer_norm"), f"{path}/linear_0", QUERY_SCALE)
         scores = self.graph.node("MatMul", self.by_head(query, [1, 0, 2]), keys)
-        mixed = self.graph.node("MatMul", self.graph.node("Softmax", scores, axis=-1), values)
+        weights = self.graph.node("Softmax", self.graph.node("Add", scores, "log_counts"), axis=-1)
+        mixed = self.graph.node("MatMul", weights, values)
         mixed = self.graph.node("Reshape", self.graph.node("Transpose", mixed, perm=[1, 0, 2]), "batch_and_length")
         return self.graph.node("Add", value, self.linear(mixed, f"{path}/linear_2")), scores
 
@@ -184,6 +187,7 @@ def decoder(tensors: Tensors, quantised: bool, alignment_heads: list[tuple[int, 
     graph = Graph("decoder", quantised)
     part, alignment = _Decoder(tensors, graph), []
     tokens = graph.take("tokens", ["batch", "length"], TensorProto.INT64)
+    graph.take("log_counts", ["frames"])
     graph.give("logits", ["batch", "length", tensors.hyperparameters().vocabulary])
     graph.give("alignment", [len(alignment_heads), "batch * length", "frames"])
     # The shape that takes [batch * length, ...] apart.

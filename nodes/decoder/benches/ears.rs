@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use undertone_decoder::{DecoderModel, Recogniser};
+use undertone_decoder::{DecoderModel, Recogniser, Search};
 use undertone_encoder::{EncoderModel, Precision};
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_recognition::{Guard, RepetitionRule};
@@ -13,8 +13,8 @@ use undertone_source::AudioFile;
 
 /// The beginning of 16 s of LibriSpeech.
 fn speech(seconds: usize) -> Vec<f32> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../recordings/session/libri-1088-134315-0000.flac");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recordings/session/libri-1088-134315-0000.flac");
     let mut file = AudioFile::open(&path).expect("the recording");
     let (mut samples, mut piece) = (Vec::new(), Vec::new());
     while file.read(&mut piece).expect("samples").is_some() {
@@ -29,6 +29,7 @@ fn utterances(criterion: &mut Criterion) {
     let folder = ModelFolder::find(Path::new("whisper-tiny.en-onnx")).expect("the model");
     let repetition = RepetitionRule { most: 3, least_added: 12, never_again: None };
     let guard = Guard { repetition, most_tokens: 224 };
+    let search = Search { beam: 1, timestamps: false, guard };
     for precision in [Precision::Int8, Precision::Fp32] {
         let mut encoder = EncoderModel::load(&folder, precision, NonZeroUsize::MIN).expect("the encoder");
         let model = DecoderModel::load(&folder, precision, NonZeroUsize::MIN).expect("the decoder");
@@ -43,9 +44,7 @@ fn utterances(criterion: &mut Criterion) {
                 bencher.iter(|| encoder.encode(&samples, &[]).expect("states"));
             });
             group.bench_function(BenchmarkId::new("decoder", format!("{seconds} s")), |bencher| {
-                bencher.iter(|| {
-                    decoder.recognise(&states, length, Some("en"), 1, &guard).expect("words")
-                });
+                bencher.iter(|| decoder.recognise(&states, length, Some("en"), search).expect("words"));
             });
         }
     }

@@ -41,32 +41,51 @@ fn softmax(scores: &[f32]) -> Vec<f32> {
 /// Gives each frame's weights, over all rows, mean 0 and deviation 1.
 fn standardise(weights: &mut [Vec<f32>], frames: usize) {
     let rows = weights.len() as f32;
-    for frame in 0..frames {
-        let column = || weights.iter().filter_map(|row| row.get(frame)).copied();
-        let mean = column().sum::<f32>() / rows;
-        let deviation = (column().map(|weight| (weight - mean).powi(2)).sum::<f32>() / rows).sqrt();
-        for row in weights.iter_mut() {
-            if let Some(weight) = row.get_mut(frame) {
-                // Frames that all rows see alike tell nothing.
-                *weight = if deviation > 0.0 { (*weight - mean) / deviation } else { 0.0 };
-            }
+    let mut means = vec![0.0; frames];
+    for row in weights.iter() {
+        means.iter_mut().zip(row).for_each(|(mean, weight)| *mean += weight / rows);
+    }
+    let mut variances = vec![0.0; frames];
+    for row in weights.iter() {
+        for ((variance, mean), weight) in variances.iter_mut().zip(&means).zip(row) {
+            *variance += (weight - mean).powi(2) / rows;
+        }
+    }
+    for row in weights.iter_mut() {
+        for ((weight, mean), variance) in row.iter_mut().zip(&means).zip(&variances) {
+            // Frames that all rows see alike tell nothing.
+            *weight = if *variance > 0.0 { (*weight - mean) / variance.sqrt() } else { 0.0 };
         }
     }
 }
 
 /// The median of the frames around each, mirrored at both ends.
-fn medians(weights: &[f32]) -> impl Iterator<Item = f32> {
+fn medians(weights: &[f32]) -> Vec<f32> {
     let last = weights.len() as isize - 1;
     let around = (MEDIAN / 2) as isize;
-    (0..=last).map(move |frame| {
-        let mut window: Vec<f32> = (frame - around..=frame + around)
-            .map(|place| if place < 0 { -place } else { place })
-            .map(|place| if place > last { 2 * last - place } else { place }.clamp(0, last))
-            .filter_map(|place| weights.get(place as usize).copied())
-            .collect();
-        window.sort_by(f32::total_cmp);
-        window.get(window.len() / 2).copied().unwrap_or_default()
-    })
+    let mirrored: Vec<f32> = (-around..=last + around)
+        .map(|place| place.abs().min(2 * last - place.abs()).clamp(0, last))
+        .filter_map(|place| weights.get(place as usize).copied())
+        .collect();
+    mirrored.array_windows().copied().map(median).collect()
+}
+
+/// The median, by a network of comparisons, which has no branches (Smith, "Implementing median filters in XC4000E
+/// FPGAs", Xcell 23, 1996).
+fn median(values: [f32; MEDIAN]) -> f32 {
+    let sort = |one: f32, other: f32| (one.min(other), one.max(other));
+    let [a, b, c, d, e, f, g] = values;
+    let (a, f) = sort(a, f);
+    let (a, d) = sort(a, d);
+    let (b, g) = sort(b, g);
+    let (c, e) = sort(c, e);
+    // Of a pair that is not read again, only the other one is kept.
+    let b = a.max(b);
+    let (d, f) = sort(d, f);
+    let (c, g) = sort(c, g);
+    let d = c.max(d).min(g);
+    let (b, e) = sort(b, e.min(f));
+    b.max(d).min(e)
 }
 
 /// Where a step of the path came from.
@@ -156,6 +175,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_median_is_that_of_a_sort(values in prop::array::uniform7(-3..4_i8)) {
+            let mut sorted = values;
+            sorted.sort_unstable();
+            prop_assert_eq!(median(values.map(f32::from)), f32::from(sorted[MEDIAN / 2]));
+        }
+
         #[test]
         fn time_never_goes_back(
             scores in prop::collection::vec(prop::collection::vec(-20.0..20.0_f32, 2 * 30), 1..20),

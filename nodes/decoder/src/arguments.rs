@@ -29,6 +29,11 @@ pub struct Arguments {
     #[arg(long, value_name = "WIDTH", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     pub beam: u8,
 
+    /// Let the model write timestamps between the words: a little slower, and at times other words. The words' own times
+    /// come from its attention with and without
+    #[arg(long)]
+    pub timestamps: bool,
+
     /// Threads for the model
     #[arg(long, value_name = "COUNT", default_value = "1")]
     pub threads: NonZeroUsize,

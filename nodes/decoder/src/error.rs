@@ -23,7 +23,9 @@ pub enum DecoderError {
         problem: String,
     },
     /// Logits of which none is a number.
-    #[error("{model} gives logits that are no numbers, so that no token can be chosen: its files or the states that it was given are broken")]
+    #[error(
+        "{model} gives logits that are no numbers, so that no token can be chosen: its files or the states that it was given are broken"
+    )]
     Logits {
         /// The model.
         model: String,

@@ -5,15 +5,11 @@ use std::num::NonZeroUsize;
 
 use undertone_encoder::{EncoderModel, Precision};
 use undertone_inference::{Config, ModelFolder, Session, Tensor};
-use undertone_recognition::{POSITION, WINDOW};
 
 use crate::error::DecoderError;
+use crate::memory::{HEAD, Memory, Projection, Silence};
+use crate::rules::Rules;
 use crate::vocabulary::Vocabulary;
-
-/// Positions that the decoder was trained to see: 30 s.
-const POSITIONS: usize = WINDOW / POSITION;
-/// Values of an attention head, in every model of Whisper's.
-const HEAD: usize = 64;
 
 /// The sizes in the model's `config.json`.
 #[derive(Clone, Copy, Debug)]
@@ -23,24 +19,6 @@ struct Sizes {
     vocabulary: usize,
     text_context: usize,
     alignment_heads: usize,
-}
-
-/// What the decoder sees of a window: keys and values of each layer's cross-attention.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Memory {
-    /// `[heads, 64, positions]` of each layer.
-    keys: Vec<Vec<f32>>,
-    /// `[heads, positions, 64]` of each layer.
-    values: Vec<Vec<f32>>,
-    /// Positions of the utterance and the silence that was encoded with it; the others are filled up.
-    frames: usize,
-}
-
-impl Memory {
-    /// Positions of the utterance and the silence that was encoded with it.
-    pub fn frames(&self) -> usize {
-        self.frames
-    }
 }
 
 /// Keys and values of the tokens that the decoder has read, of several texts at once: `[texts, heads, tokens, 64]` of
@@ -82,11 +60,10 @@ pub struct DecoderModel {
     cross: Session,
     step: Session,
     sizes: Sizes,
-    suppressed: Vec<usize>,
-    suppressed_at_begin: Vec<usize>,
+    rules: Rules,
     vocabulary: Vocabulary,
     encoder: String,
-    silence: Memory,
+    silence: Silence,
     names: Names,
     files: BTreeMap<String, String>,
 }
@@ -128,6 +105,9 @@ impl DecoderModel {
             alignment_heads: alignment_heads(&config)?,
         };
         let vocabulary = Vocabulary::read(&folder.file("tokenizer.json")?, config.required("multilingual")?)?;
+        let (suppressed, at_begin) =
+            (config.required("suppressed")?, config.required("suppressed_at_begin")?);
+        let rules = Rules::new(&vocabulary, suppressed, at_begin);
         // It is needed once, and gone before the decoder takes its memory.
         let (encoder, states) = {
             let mut encoder = EncoderModel::load(folder, precision, threads)?;
@@ -139,15 +119,14 @@ impl DecoderModel {
             cross: open("cross")?,
             step: open("decoder")?,
             sizes,
-            suppressed: config.required("suppressed")?,
-            suppressed_at_begin: config.required("suppressed_at_begin")?,
+            rules,
             vocabulary,
             encoder,
-            silence: Memory { keys: Vec::new(), values: Vec::new(), frames: 0 },
+            silence: Silence::default(),
             names: Names::new(sizes.layers),
             files: BTreeMap::new(),
         };
-        model.silence = model.project(&states)?;
+        model.silence = Silence::new(&model.project(&states)?);
         model.files = folder.used();
         Ok(model)
     }
@@ -192,52 +171,33 @@ impl DecoderModel {
         self.sizes.text_context
     }
 
-    /// Tokens that no text has; `first` says whether the text is empty so far.
-    pub fn suppressed(&self, first: bool) -> impl Iterator<Item = usize> {
-        let at_begin = if first { self.suppressed_at_begin.as_slice() } else { &[] };
-        self.suppressed.iter().chain(at_begin).copied()
+    /// Which tokens a text may go on with.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
-    /// What the decoder is to see of an encoding, `[frames, width]`: its own states, and up to 30 s those that encoded
-    /// silence has at the positions behind it.
+    /// What the decoder is to see of an encoding, `[frames, width]`.
     ///
     /// # Errors
     ///
     /// ONNX Runtime fails, or the states are not those of the model's encoder.
     pub fn memory(&mut self, states: &[f32]) -> Result<Memory, DecoderError> {
-        let mut memory = self.project(states)?;
-        let frames = memory.frames;
-        for (own, silent) in memory.keys.iter_mut().zip(&self.silence.keys) {
-            *own = own
-                .chunks(frames.max(1))
-                .zip(silent.chunks(POSITIONS))
-                .flat_map(|(own, silent)| own.iter().chain(silent.get(frames..).unwrap_or_default()))
-                .copied()
-                .collect();
-        }
-        for (own, silent) in memory.values.iter_mut().zip(&self.silence.values) {
-            *own = own
-                .chunks((frames * HEAD).max(1))
-                .zip(silent.chunks(POSITIONS * HEAD))
-                .flat_map(|(own, silent)| own.iter().chain(silent.get(frames * HEAD..).unwrap_or_default()))
-                .copied()
-                .collect();
-        }
-        Ok(memory)
+        let own = self.project(states)?;
+        Ok(self.silence.fill(&own))
     }
 
     /// Keys and values of encoder states.
-    fn project(&mut self, states: &[f32]) -> Result<Memory, DecoderError> {
+    fn project(&mut self, states: &[f32]) -> Result<Projection, DecoderError> {
         let width = self.width();
-        let frames = states.len() / width;
-        let shape = [frames, width];
+        let positions = states.len() / width;
+        let shape = [positions, width];
         let outputs = self.cross.run(&[("states", Tensor::f32(&shape, states))])?;
-        let mut memory = Memory { keys: Vec::new(), values: Vec::new(), frames };
+        let mut made = Projection { positions, ..Projection::default() };
         for [key, value] in &self.names.made {
-            memory.keys.push(outputs.f32(key)?.1.to_vec());
-            memory.values.push(outputs.f32(value)?.1.to_vec());
+            made.keys.push(outputs.f32(key)?.1.to_vec());
+            made.values.push(outputs.f32(value)?.1.to_vec());
         }
-        Ok(memory)
+        Ok(made)
     }
 
     /// Reads the next tokens of several texts, row-major `[texts, length]`. `chosen` says for each of them which text of
@@ -263,20 +223,26 @@ impl DecoderModel {
         }
         let tokens_shape = [texts, length];
         let past_shape = [texts, heads, cache.tokens, HEAD];
-        let (key_shape, value_shape) = ([heads, HEAD, POSITIONS], [heads, POSITIONS, HEAD]);
-        let mut inputs = vec![("tokens", Tensor::i64(&tokens_shape, tokens))];
+        let Memory { seen, log_counts, frames } = memory;
+        let counts_shape = [seen.positions];
+        let (key_shape, value_shape) = ([heads, HEAD, seen.positions], [heads, seen.positions, HEAD]);
+        let mut inputs = vec![
+            ("tokens", Tensor::i64(&tokens_shape, tokens)),
+            ("log_counts", Tensor::f32(&counts_shape, log_counts)),
+        ];
         for (([key, value], keys), values) in self.names.past.iter().zip(&cache.keys).zip(&cache.values) {
             inputs.push((key, Tensor::f32(&past_shape, keys)));
             inputs.push((value, Tensor::f32(&past_shape, values)));
         }
-        for (([key, value], keys), values) in self.names.cross.iter().zip(&memory.keys).zip(&memory.values) {
+        for (([key, value], keys), values) in self.names.cross.iter().zip(&seen.keys).zip(&seen.values) {
             inputs.push((key, Tensor::f32(&key_shape, keys)));
             inputs.push((value, Tensor::f32(&value_shape, values)));
         }
         let outputs = self.step.run(&inputs)?;
         let logits = outputs.f32("logits")?.1.to_vec();
-        let alignment = rows(outputs.f32("alignment")?.1, texts * length, memory.frames);
-        let mut present = Cache { keys: Vec::new(), values: Vec::new(), texts, tokens: cache.tokens + length };
+        let alignment = rows(outputs.f32("alignment")?.1, texts * length, seen.positions, *frames);
+        let mut present =
+            Cache { keys: Vec::new(), values: Vec::new(), texts, tokens: cache.tokens + length };
         for [key, value] in &self.names.present {
             present.keys.push(outputs.f32(key)?.1.to_vec());
             present.values.push(outputs.f32(value)?.1.to_vec());
@@ -287,10 +253,10 @@ impl DecoderModel {
 }
 
 /// Of `[heads, rows, positions]` for each row `[heads, frames]`.
-fn rows(scores: &[f32], count: usize, frames: usize) -> Vec<Vec<f32>> {
+fn rows(scores: &[f32], count: usize, positions: usize, frames: usize) -> Vec<Vec<f32>> {
     let of_row = |row: usize| {
         scores
-            .chunks(POSITIONS)
+            .chunks(positions.max(1))
             .skip(row)
             .step_by(count.max(1))
             .flat_map(|positions| positions.get(..frames).unwrap_or_default())
@@ -321,14 +287,7 @@ mod tests {
     #[test]
     fn alignment_is_sorted_by_token() {
         // Two heads, two tokens.
-        let scores: Vec<f32> = (0..4 * POSITIONS).map(|n| n as f32).collect();
-        let position = POSITIONS as f32;
-        assert_eq!(
-            rows(&scores, 2, 2),
-            [
-                vec![0.0, 1.0, 2.0 * position, 2.0 * position + 1.0],
-                vec![position, position + 1.0, 3.0 * position, 3.0 * position + 1.0]
-            ]
-        );
+        let scores: Vec<f32> = (0..4 * 5).map(|n| n as f32).collect();
+        assert_eq!(rows(&scores, 2, 5, 2), [vec![0.0, 1.0, 10.0, 11.0], vec![5.0, 6.0, 15.0, 16.0]]);
     }
 }

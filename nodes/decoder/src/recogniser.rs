@@ -4,8 +4,9 @@ use undertone_recognition::{Guard, POSITION, Recognition, RepetitionRule, Token}
 
 use crate::alignment::align;
 use crate::error::DecoderError;
-use crate::model::{Cache, DecoderModel, Memory};
-use crate::search::{Text, search};
+use crate::memory::Memory;
+use crate::model::{Cache, DecoderModel};
+use crate::search::{Decoded, Decoding, Search};
 
 /// Recognises one window after the other.
 pub struct Recogniser {
@@ -31,7 +32,8 @@ impl Recogniser {
     pub fn warm_up(&mut self) -> Result<(), DecoderError> {
         let repetition = RepetitionRule { most: 1, least_added: 1, never_again: None };
         let nothing = vec![0.0; 50 * self.model.width()];
-        self.recognise(&nothing, 16_000, Some("en"), 1, &Guard { repetition, most_tokens: 4 })?;
+        let guard = Guard { repetition, most_tokens: 4 };
+        self.recognise(&nothing, 16_000, Some("en"), Search { beam: 1, timestamps: false, guard })?;
         Ok(())
     }
 
@@ -71,33 +73,61 @@ impl Recogniser {
         states: &[f32],
         samples: u64,
         language: Option<&str>,
-        beam: u8,
-        guard: &Guard,
+        search: Search,
     ) -> Result<Recognition, DecoderError> {
+        let mut decoding = self.begin(states, language, search)?;
+        while decoding.advance(&mut self.model)? {}
+        Ok(self.finish(decoding, samples))
+    }
+
+    /// Begins with a window, as [`Recogniser::recognise`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recogniser::recognise`].
+    pub fn begin(
+        &mut self,
+        states: &[f32],
+        language: Option<&str>,
+        search: Search,
+    ) -> Result<Decoding, DecoderError> {
         let memory = self.model.memory(states)?;
         let language = match language {
             Some(language) => language.to_owned(),
             None => self.detect(&memory)?,
         };
-        let prompt = self.prompt(&language);
-        let (text, first) = search(&mut self.model, &memory, &prompt, beam.into(), guard)?;
-        let no_speech = self.model.vocabulary().no_speech as usize;
-        Ok(Recognition {
-            log_probability: text.log_probabilities.iter().map(|value| f64::from(*value)).sum(),
-            count: text.log_probabilities.len(),
-            no_speech_probability: probability(&first, no_speech),
-            tokens: self.tokens(&text, samples, memory.frames()),
-            language,
-        })
+        let prompt = self.prompt(&language, search.timestamps);
+        Decoding::begin(&mut self.model, memory, language, &prompt, search)
     }
 
-    /// The prompt for a text without timestamps.
-    fn prompt(&self, language: &str) -> Vec<i64> {
+    /// Writes one more token; says whether there are more to write. Whoever needs the text no longer drops the decoding.
+    ///
+    /// # Errors
+    ///
+    /// ONNX Runtime fails, or the model gives no numbers.
+    pub fn advance(&mut self, decoding: &mut Decoding) -> Result<bool, DecoderError> {
+        decoding.advance(&mut self.model)
+    }
+
+    /// What was recognised of a window of `samples` samples, when there is nothing more to write.
+    pub fn finish(&self, decoding: Decoding, samples: u64) -> Recognition {
+        let decoded = decoding.finish();
+        let log_probabilities = &decoded.text.log_probabilities;
+        Recognition {
+            log_probability: log_probabilities.iter().map(|value| f64::from(*value)).sum(),
+            count: log_probabilities.len(),
+            no_speech_probability: decoded.no_speech_probability,
+            tokens: self.tokens(&decoded, samples),
+            language: decoded.language,
+        }
+    }
+
+    fn prompt(&self, language: &str, timestamps: bool) -> Vec<i64> {
         let vocabulary = self.model.vocabulary();
         let token = vocabulary.languages.iter().find(|(code, _)| code == language);
         let spoken = token.map(|(_, token)| [*token, vocabulary.transcribe]);
         let prompt = [vocabulary.start].into_iter().chain(spoken.into_iter().flatten());
-        prompt.chain([vocabulary.no_timestamps]).map(i64::from).collect()
+        prompt.chain((!timestamps).then_some(vocabulary.no_timestamps)).map(i64::from).collect()
     }
 
     /// The language that the model takes the speech for.
@@ -110,25 +140,29 @@ impl Recogniser {
         Ok(found.map_or_else(|| "en".to_owned(), |(code, _)| code.clone()))
     }
 
-    /// The text's tokens with their times.
-    fn tokens(&self, text: &Text, samples: u64, frames: usize) -> Vec<Token> {
+    /// The text's words, as tokens with their times.
+    fn tokens(&self, decoded: &Decoded, samples: u64) -> Vec<Token> {
+        let Decoded { text, frames, .. } = decoded;
         let heads = self.model.alignment_heads();
         // The silence behind the utterance is no place for a word.
         let spoken =
-            usize::try_from(samples).unwrap_or(usize::MAX).div_ceil(POSITION).clamp(1, frames.max(1));
-        let cut = |row: &Vec<f32>| -> Vec<f32> {
-            row.chunks(frames.max(1))
-                .flat_map(|scores| scores.get(..spoken).unwrap_or_default())
-                .copied()
-                .collect()
-        };
-        let scores: Vec<Vec<f32>> = text.alignment.iter().map(|row| cut(row)).collect();
+            usize::try_from(samples).unwrap_or(usize::MAX).div_ceil(POSITION).clamp(1, (*frames).max(1));
+        let end = self.model.vocabulary().end;
+        // Timestamps are no words. Behind all tokens is what was seen when the text ended.
+        let words = || text.tokens.iter().map(|token| token.unsigned_abs() < end).chain([true]);
+        let of_words = text.alignment.iter().zip(words()).filter_map(|(row, is_word)| is_word.then_some(row));
+        let scores: Vec<Vec<f32>> = of_words
+            .map(|row| {
+                let heads = row.chunks((*frames).max(1));
+                heads.flat_map(|scores| scores.get(..spoken).unwrap_or_default()).copied().collect()
+            })
+            .collect();
         let begins = align(&scores, heads, spoken);
         let ends = begins.iter().skip(1).map(|frame| (frame * POSITION) as u64);
         let ends = ends.map(Some).chain(std::iter::repeat(None));
-        text.tokens
-            .iter()
-            .zip(&text.log_probabilities)
+        let tokens = text.tokens.iter().zip(&text.log_probabilities).zip(words());
+        let of_words = tokens.filter_map(|(token, is_word)| is_word.then_some(token));
+        of_words
             .zip(ends)
             .map(|((id, log_probability), end)| Token {
                 id: *id,
@@ -138,11 +172,4 @@ impl Recogniser {
             })
             .collect()
     }
-}
-
-/// The softmax of `logits` at `token`.
-fn probability(logits: &[f32], token: usize) -> f32 {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|logit| f64::from(logit - largest).exp()).sum();
-    logits.get(token).map_or(0.0, |logit| (f64::from(logit - largest).exp() / sum) as f32)
 }

@@ -5,10 +5,23 @@ use std::sync::Arc;
 use undertone_recognition::Guard;
 
 use crate::error::DecoderError;
-use crate::model::{Cache, DecoderModel, Memory};
+use crate::memory::Memory;
+use crate::model::{Cache, DecoderModel, Step};
+use crate::rules::log_sum;
+
+/// How to search for a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    /// Texts that are followed at once, 1 for greedy decoding.
+    pub beam: usize,
+    /// Let the model write timestamps between the words.
+    pub timestamps: bool,
+    /// When a text has run away.
+    pub guard: Guard,
+}
 
 /// A text and how it came about.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Text {
     /// Its tokens, without the one that ends it.
     pub(crate) tokens: Vec<i32>,
@@ -35,36 +48,73 @@ impl Text {
     }
 }
 
-/// The most probable text that `beam` candidates lead to, behind a prompt; and the logits behind the prompt's first
-/// token.
-pub(crate) fn search(
-    model: &mut DecoderModel,
-    memory: &Memory,
-    prompt: &[i64],
-    beam: usize,
-    guard: &Guard,
-) -> Result<(Text, Vec<f32>), DecoderError> {
-    let vocabulary = model.logits();
-    let end = model.vocabulary().end as usize;
-    let mut cache = Cache::default();
-    let mut step = model.step(memory, &mut cache, &[0], prompt)?;
-    let first = step.logits.get(..vocabulary).unwrap_or_default().to_vec();
-    // Of the prompt only what is behind its last token.
-    step.logits.drain(..step.logits.len().saturating_sub(vocabulary));
-    step.alignment.drain(..step.alignment.len().saturating_sub(1));
-    let mut texts =
-        vec![Text { tokens: Vec::new(), log_probabilities: Vec::new(), alignment: Vec::new(), sum: 0.0 }];
-    let mut ended: Vec<Text> = Vec::new();
-    loop {
-        for (text, row) in texts.iter_mut().zip(step.alignment) {
+/// The search for the text of one window, a token at a time, so that whoever drives it can give it up in between.
+#[derive(Debug)]
+pub struct Decoding {
+    memory: Memory,
+    search: Search,
+    language: String,
+    /// Tokens of the prompt.
+    prompt: usize,
+    cache: Cache,
+    /// What the model says behind each of `texts`.
+    step: Step,
+    no_speech_probability: f32,
+    texts: Vec<Text>,
+    ended: Vec<Text>,
+}
+
+impl Decoding {
+    /// Reads the prompt.
+    pub(crate) fn begin(
+        model: &mut DecoderModel,
+        memory: Memory,
+        language: String,
+        prompt: &[i64],
+        search: Search,
+    ) -> Result<Self, DecoderError> {
+        let mut cache = Cache::default();
+        let mut step = model.step(&memory, &mut cache, &[0], prompt)?;
+        let count = model.logits();
+        // What the model thinks of the audio before it is told what to write.
+        let first = step.logits.get(..count).unwrap_or_default();
+        let silent = first.get(model.vocabulary().no_speech as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        let no_speech_probability = (silent - log_sum(first)).exp();
+        // Of the prompt only what is behind its last token.
+        step.logits.drain(..step.logits.len().saturating_sub(count));
+        step.alignment.drain(..step.alignment.len().saturating_sub(1));
+        Ok(Self {
+            memory,
+            search,
+            language,
+            prompt: prompt.len(),
+            cache,
+            step,
+            no_speech_probability,
+            texts: vec![Text::default()],
+            ended: Vec::new(),
+        })
+    }
+
+    /// Writes one more token; says whether there are more to write.
+    ///
+    /// # Errors
+    ///
+    /// ONNX Runtime fails, or the model gives no numbers.
+    pub fn advance(&mut self, model: &mut DecoderModel) -> Result<bool, DecoderError> {
+        for (text, row) in self.texts.iter_mut().zip(std::mem::take(&mut self.step.alignment)) {
             text.alignment.push(Arc::new(row));
         }
-        let candidates = candidates(model, &texts, &step.logits, beam + 1, guard);
+        let (end, beam) = (model.vocabulary().end as usize, self.search.beam);
         let (mut chosen, mut tokens, mut next) = (Vec::new(), Vec::new(), Vec::new());
+        let candidates = self.candidates(model, beam + 1);
+        if candidates.is_empty() {
+            return Err(DecoderError::Logits { model: model.identity().to_owned() });
+        }
         for Candidate { text: index, token, log_probability, .. } in candidates {
-            let Some(text) = texts.get(index) else { continue };
+            let Some(text) = self.texts.get(index) else { continue };
             if token == end {
-                ended.push(text.with(None, log_probability));
+                self.ended.push(text.with(None, log_probability));
             } else {
                 next.push(text.with(Some(token as i32), log_probability));
                 chosen.push(index);
@@ -74,18 +124,57 @@ pub(crate) fn search(
                 break;
             }
         }
-        let full =
-            prompt.len() + texts.first().map_or(0, |text| text.tokens.len()) + 1 >= model.most_tokens();
-        if ended.len() >= beam || next.is_empty() || full {
-            break;
+        let written = self.texts.first().map_or(0, |text| text.tokens.len());
+        let full = self.prompt + written + 1 >= model.most_tokens();
+        if self.ended.len() >= beam || next.is_empty() || full {
+            return Ok(false);
         }
-        texts = next;
-        step = model.step(memory, &mut cache, &chosen, &tokens)?;
+        self.texts = next;
+        self.step = model.step(&self.memory, &mut self.cache, &chosen, &tokens)?;
+        Ok(true)
     }
-    // Where nothing has ended, what there is must do.
-    let best = if ended.is_empty() { texts } else { ended };
-    let best = best.into_iter().reduce(|best, text| if text.rank() > best.rank() { text } else { best });
-    best.map(|best| (best, first)).ok_or_else(|| DecoderError::Logits { model: model.identity().to_owned() })
+
+    /// The most probable text, which is whole when there is nothing more to write, with the language and the probability
+    /// that nobody speaks.
+    pub(crate) fn finish(self) -> Decoded {
+        // Where nothing has ended, what there is must do.
+        let texts = if self.ended.is_empty() { self.texts } else { self.ended };
+        let best = texts.into_iter().reduce(|best, text| if text.rank() > best.rank() { text } else { best });
+        Decoded {
+            text: best.unwrap_or_default(),
+            frames: self.memory.frames,
+            language: self.language,
+            no_speech_probability: self.no_speech_probability,
+        }
+    }
+
+    /// The `count` most probable ways to go on with the texts, all together, the most probable first; of equally
+    /// probable ones the first text and the first token.
+    fn candidates(&mut self, model: &DecoderModel, count: usize) -> Vec<Candidate> {
+        let frames = self.search.timestamps.then_some(self.memory.frames);
+        let mut candidates = Vec::new();
+        let logits = self.step.logits.chunks_mut(model.logits());
+        for (index, (text, logits)) in self.texts.iter().zip(logits).enumerate() {
+            model.rules().apply(&text.tokens, frames, &self.search.guard, logits);
+            let normaliser = log_sum(logits);
+            candidates.extend(largest(logits, count).into_iter().map(|(token, logit)| {
+                let log_probability = logit - normaliser;
+                let sum = text.sum + f64::from(log_probability);
+                Candidate { text: index, token, log_probability, sum }
+            }));
+        }
+        candidates.sort_by(|one, other| other.sum.total_cmp(&one.sum));
+        candidates
+    }
+}
+
+/// What a search has found.
+pub(crate) struct Decoded {
+    pub(crate) text: Text,
+    /// Positions of the utterance and of the silence that was encoded with it.
+    pub(crate) frames: usize,
+    pub(crate) language: String,
+    pub(crate) no_speech_probability: f32,
 }
 
 /// A way to go on.
@@ -96,61 +185,19 @@ struct Candidate {
     sum: f64,
 }
 
-/// The `count` most probable ways to go on with each text, all together, the most probable first; of equally probable
-/// ones the first text and the first token.
-fn candidates(
-    model: &DecoderModel,
-    texts: &[Text],
-    logits: &[f32],
-    count: usize,
-    guard: &Guard,
-) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
-    for (index, (text, logits)) in texts.iter().zip(logits.chunks(model.logits())).enumerate() {
-        let log_probabilities = log_probabilities(model, &text.tokens, logits, guard);
-        for token in largest(&log_probabilities, count) {
-            let log_probability = log_probabilities.get(token).copied().unwrap_or(f32::NEG_INFINITY);
-            let sum = text.sum + f64::from(log_probability);
-            candidates.push(Candidate { text: index, token, log_probability, sum });
-        }
-    }
-    candidates.sort_by(|one, other| other.sum.total_cmp(&one.sum));
-    candidates
-}
-
-/// Natural logarithms of the probabilities of the next token, those that no text has left out.
-fn log_probabilities(model: &DecoderModel, text: &[i32], logits: &[f32], guard: &Guard) -> Vec<f32> {
-    let end = model.vocabulary().end as usize;
-    let mut allowed = logits.to_vec();
-    // What comes behind the end are marks, which belong into the prompt.
-    allowed.iter_mut().skip(end + 1).for_each(|logit| *logit = f32::NEG_INFINITY);
-    for token in model.suppressed(text.is_empty()) {
-        if let Some(logit) = allowed.get_mut(token) {
-            *logit = f32::NEG_INFINITY;
-        }
-    }
-    if guard.stop(text).is_some() {
-        allowed.iter_mut().take(end).for_each(|logit| *logit = f32::NEG_INFINITY);
-    }
-    let largest = allowed.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = allowed.iter().map(|logit| f64::from(logit - largest).exp()).sum();
-    let normaliser = sum.ln() as f32 + largest;
-    allowed.iter_mut().for_each(|logit| *logit -= normaliser);
-    allowed
-}
-
-/// Indexes of the largest values, the largest first; what is impossible is none.
-fn largest(values: &[f32], count: usize) -> Vec<usize> {
+/// The largest values with their indexes, the largest first; what is impossible is none.
+fn largest(values: &[f32], count: usize) -> Vec<(usize, f32)> {
     let mut found: Vec<(usize, f32)> = Vec::with_capacity(count + 1);
+    let mut least = f32::NEG_INFINITY;
     for (index, value) in values.iter().copied().enumerate() {
-        let beaten = found.len() == count && found.last().is_some_and(|(_, least)| value <= *least);
-        if value > f32::NEG_INFINITY && !beaten {
+        if value > least {
             let place = found.partition_point(|(_, other)| *other >= value);
             found.insert(place, (index, value));
             found.truncate(count);
+            least = found.get(count - 1).map_or(f32::NEG_INFINITY, |(_, least)| *least);
         }
     }
-    found.into_iter().map(|(index, _)| index).collect()
+    found
 }
 
 #[cfg(test)]
@@ -159,11 +206,15 @@ mod tests {
 
     use super::*;
 
+    fn indexes(values: &[f32], count: usize) -> Vec<usize> {
+        largest(values, count).into_iter().map(|(index, _)| index).collect()
+    }
+
     #[test]
     fn of_equals_the_first_is_chosen() {
-        assert_eq!(largest(&[1.0, 3.0, 3.0, f32::NEG_INFINITY, 2.0], 3), [1, 2, 4]);
-        assert_eq!(largest(&[f32::NEG_INFINITY, f32::NAN, 0.5], 2), [2]);
-        assert!(largest(&[], 2).is_empty());
+        assert_eq!(indexes(&[1.0, 3.0, 3.0, f32::NEG_INFINITY, 2.0], 3), [1, 2, 4]);
+        assert_eq!(indexes(&[f32::NEG_INFINITY, f32::NAN, 0.5], 2), [2]);
+        assert!(indexes(&[], 2).is_empty());
     }
 
     proptest! {
@@ -172,7 +223,7 @@ mod tests {
             let mut order: Vec<usize> = (0..values.len()).collect();
             order.sort_by(|one, other| values[*other].total_cmp(&values[*one]));
             order.truncate(count);
-            prop_assert_eq!(largest(&values, count), order);
+            prop_assert_eq!(indexes(&values, count), order);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::arguments::Arguments;
 use crate::error::DecoderError;
 use crate::model::DecoderModel;
 use crate::recogniser::Recogniser;
+use crate::search::Search;
 
 /// The most tokens of a text, as OpenAI's decoder has it: half of what the model can read.
 const MOST_TOKENS: usize = 224;
@@ -72,8 +73,9 @@ impl Decoder {
             });
         }
         let samples = encoding.end.saturating_sub(encoding.start);
-        let beam = self.arguments.beam;
-        recogniser.recognise(&encoding.states, samples, self.language.as_deref(), beam, guard)
+        let Arguments { beam, timestamps, .. } = self.arguments;
+        let search = Search { beam: beam.into(), timestamps, guard: *guard };
+        recogniser.recognise(&encoding.states, samples, self.language.as_deref(), search)
     }
 
     fn guard(&self, samples: u64) -> Guard {

@@ -19,7 +19,7 @@ pub struct Vocabulary {
     pub end: u32,
     /// Nobody speaks.
     pub no_speech: u32,
-    /// In the prompt: the text is to have no timestamps. These are the tokens behind it.
+    /// In the prompt: the text is to have no timestamps.
     pub no_timestamps: u32,
     /// In the prompt: the text is to be in the language that is spoken.
     pub transcribe: u32,
@@ -58,6 +58,11 @@ impl Vocabulary {
             bytes: byte_characters(),
             tokenizer,
         })
+    }
+
+    /// The timestamp 0.00; those behind it are 20 ms apart.
+    pub fn first_timestamp(&self) -> u32 {
+        self.no_timestamps + 1
     }
 
     /// The bytes that a token stands for: often a word with the space before it, at times a part of a letter's UTF-8.

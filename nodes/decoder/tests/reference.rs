@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use serde_json::Value;
-use undertone_decoder::{Arguments, DecoderFactory, DecoderModel, Recogniser};
+use undertone_decoder::{Arguments, DecoderFactory, DecoderModel, Recogniser, Search};
 use undertone_encoder::{EncoderModel, Precision};
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, Transcript, TranscriptStatus};
@@ -42,6 +42,8 @@ fn reference() -> serde_json::Map<String, Value> {
 const GUARD: Guard =
     Guard { repetition: RepetitionRule { most: 3, least_added: 12, never_again: None }, most_tokens: 224 };
 
+const GREEDY: Search = Search { beam: 1, timestamps: false, guard: GUARD };
+
 /// What is recognised of each file of the session, greedily, beside what the reference has of it.
 fn recognised(precision: Precision, padded: bool) -> Vec<(String, Vec<Token>, Value)> {
     let mut encoder = EncoderModel::load(&folder(), precision, NonZeroUsize::MIN).unwrap();
@@ -53,7 +55,7 @@ fn recognised(precision: Precision, padded: bool) -> Vec<(String, Vec<Token>, Va
             samples.resize(WINDOW, 0.0);
         }
         let encoded = encoder.encode(&samples, &[]).unwrap();
-        let found = decoder.recognise(&encoded.states, length, Some("en"), 1, &GUARD).unwrap();
+        let found = decoder.recognise(&encoded.states, length, Some("en"), GREEDY).unwrap();
         (file, found.tokens, expected)
     };
     reference().into_iter().map(of_file).collect()
@@ -184,4 +186,42 @@ fn a_language_that_the_model_does_not_know_is_an_error() {
     let arguments = Arguments::parse_from(["decoder", "--language", "de"]);
     let error = DecoderFactory::load(&arguments).unwrap().create(&arguments, &"s".into()).err().unwrap();
     assert!(error.to_string().contains("English alone"), "{error}");
+}
+
+#[test]
+fn timestamps_leave_the_words_and_their_times_as_they_are() {
+    let speech = samples("jfk.flac");
+    let (plain, with) = (transcribe(&[], &speech), transcribe(&["--timestamps"], &speech));
+    assert_eq!(with.status, TranscriptStatus::Final, "{}", with.reason);
+    assert_eq!(words(&with.text), words(&plain.text));
+    for (one, other) in plain.words.iter().zip(&with.words) {
+        assert!(one.start.abs_diff(other.start) < 4_800, "{one:?} {other:?}");
+    }
+}
+
+/// Whoever drives the decoding may give it up between two tokens, and nothing of it is left in the next.
+#[test]
+fn a_decoding_that_was_given_up_leaves_nothing_behind() {
+    let mut encoder = EncoderModel::load(&folder(), Precision::Int8, NonZeroUsize::MIN).unwrap();
+    let mut decoder =
+        Recogniser::new(DecoderModel::load(&folder(), Precision::Int8, NonZeroUsize::MIN).unwrap());
+    let [one, other] = ["jfk.flac", "LJ001-0002.flac"].map(samples);
+    let states = encoder.encode(&other, &[]).unwrap().states;
+    let length = other.len() as u64;
+    let expected = decoder.recognise(&states, length, Some("en"), GREEDY).unwrap();
+    let mut given_up = decoder.begin(&encoder.encode(&one, &[]).unwrap().states, Some("en"), GREEDY).unwrap();
+    for _ in 0..3 {
+        assert!(decoder.advance(&mut given_up).unwrap());
+    }
+    drop(given_up);
+    assert_eq!(decoder.recognise(&states, length, Some("en"), GREEDY).unwrap(), expected);
+}
+
+#[test]
+fn states_that_are_no_numbers_are_an_error() {
+    let mut decoder =
+        Recogniser::new(DecoderModel::load(&folder(), Precision::Fp32, NonZeroUsize::MIN).unwrap());
+    let states = vec![f32::NAN; 100 * decoder.model().width()];
+    let error = decoder.recognise(&states, 16_000, Some("en"), GREEDY).unwrap_err();
+    assert!(error.to_string().contains("no numbers"), "{error}");
 }
