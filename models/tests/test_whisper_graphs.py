@@ -40,6 +40,7 @@ class Decoder(Session):
     def __init__(self, file: bytes, cross: Arrays):
         super().__init__(file)
         self.cross = {f"cross_{name}": values for name, values in cross.items()}
+        self.cross["log_counts"] = np.zeros(cross["key_0"].shape[-1], np.float32)
 
     def empty(self, batch: int) -> Arrays:
         """What a first step is given for caches."""
@@ -142,6 +143,16 @@ class Float(Small):
         _, caches = self.decoder.step([TOKENS[:3]], self.decoder.empty(1))
         given, _ = self.decoder.step([[5], [6]], {name: np.repeat(past, 2, axis=0) for name, past in caches.items()})
         self.check(given, [[*TOKENS[:3], 5], [*TOKENS[:3], 6]], slice(3, None))
+
+    def test_a_frame_can_stand_for_several(self):
+        states = self.states.astype(np.float32)
+        thrice = Decoder(self.files["decoder"], self.cross.run({"states": np.vstack([states, states[-1:], states[-1:]])}))
+        counted = Decoder(self.files["decoder"], self.cross.run({"states": states}))
+        counted.cross["log_counts"][-1] = np.log(3)
+        expected, given = (decoder.step([TOKENS], decoder.empty(1))[0] for decoder in (thrice, counted))
+        self.close(given["logits"], expected["logits"])
+        # Before the counts are added.
+        self.close(given["alignment"], expected["alignment"][..., :FRAMES])
 
     def test_the_text_takes_as_many_tokens_as_there_are_positions_and_no_more(self):
         last = reference.TEXT_CONTEXT - 1

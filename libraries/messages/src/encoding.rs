@@ -40,6 +40,15 @@ pub struct Encoding {
     pub model: String,
 }
 
+impl Encoding {
+    /// The frames that stand for the window itself, and not for the silence behind it.
+    pub fn frames_of_speech(&self) -> usize {
+        let samples = self.end.saturating_sub(self.start);
+        let frames = samples.div_ceil(u64::from(self.hop.max(1))).min(u64::from(self.frames));
+        usize::try_from(frames).unwrap_or(usize::MAX)
+    }
+}
+
 impl Body for Encoding {
     const NAME: &'static str = "Encoding";
 
@@ -102,5 +111,66 @@ impl Body for Encoding {
             return Err(columns.value_error("layers", &layers, "as many as there are layer states"));
         }
         Ok(encoding)
+    }
+}
+
+/// Follows the windows of segments: none is left out, and none of another segment stands between.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WindowOrder {
+    /// Number, start and end so far of the segment whose last window has not come.
+    open: Option<(u64, u64, u64)>,
+}
+
+/// A window that does not follow the one before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "segment {segment}: {problem}. Two encoders may be wired to this input, or the sender of `Encoding` is broken"
+)]
+pub struct WindowError {
+    /// The segment.
+    pub segment: u64,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl WindowOrder {
+    /// Takes note of the next window and gives the start of its segment.
+    ///
+    /// # Errors
+    ///
+    /// The window ends before it starts, or does not go on where the segment in progress does.
+    pub fn accept(&mut self, window: &Encoding) -> Result<u64, WindowError> {
+        let Encoding { segment, start, end, complete, .. } = *window;
+        if end < start {
+            let problem = format!("a window ends at sample {end}, before it starts at {start}");
+            return Err(WindowError { segment, problem });
+        }
+        let segment_start = match self.open.take() {
+            None => start,
+            Some((open, segment_start, reached)) if (open, reached) == (segment, start) => segment_start,
+            Some((open, _, reached)) => {
+                let problem = format!(
+                    "a window of segment {segment} from sample {start} arrived where segment {open} goes on at {reached}"
+                );
+                return Err(WindowError { segment: open, problem });
+            }
+        };
+        self.open = (!complete).then_some((segment, segment_start, end));
+        Ok(segment_start)
+    }
+
+    /// Takes note that the session has ended.
+    ///
+    /// # Errors
+    ///
+    /// The last segment lacks windows.
+    pub fn finish(&mut self) -> Result<(), WindowError> {
+        match self.open.take() {
+            None => Ok(()),
+            Some((segment, _, end)) => Err(WindowError {
+                segment,
+                problem: format!("the session ended where its next window was due, at sample {end}"),
+            }),
+        }
     }
 }

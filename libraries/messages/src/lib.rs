@@ -36,7 +36,7 @@ pub use arrow::buffer::ScalarBuffer;
 pub use audio_frame::AudioFrame;
 pub use columns::{Columns, MessageError};
 pub use emotion::{Emotion, Scope};
-pub use encoding::Encoding;
+pub use encoding::{Encoding, WindowError, WindowOrder};
 pub use features::Features;
 pub use header::Header;
 pub use message::{Body, Message, SessionId};

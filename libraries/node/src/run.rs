@@ -107,46 +107,56 @@ pub fn run_stage<F>(input: &str, output: &str) -> ExitCode
 where
     F: Factory<Arguments: Parser + Clone>,
 {
-    run(|start: Start<F::Arguments>| {
-        let mut arguments = start.arguments.clone();
-        let mut factory = F::load(&arguments)?;
-        let mut node = start.join(Inputs::Several(input), Outputs::Optionally(&[output]))?;
-        node.uses(factory.models());
-        let mut sessions: Sessions<F::Stage> = Sessions::default();
-        while let Some(event) = node.next_event()? {
-            match event {
-                Event::Message(delivery) => {
-                    let message: Message<<F::Stage as Stage>::Input> = node.read(&delivery)?;
-                    let session = message.session.clone();
-                    let sent = sessions
-                        .push(message, |session: &SessionId| factory.create(&arguments, session))
-                        .wrap_err_with(|| format!("session `{session}`"))?;
-                    for message in sent {
-                        node.send(output, message, &delivery.trace)?;
-                    }
+    run(|start| serve::<F>(start, input, output))
+}
+
+/// What [`run_stage`] does once it knows its arguments, for a node that chooses its stage by them.
+///
+/// # Errors
+///
+/// The stage cannot be made or fails, or a stream is cut off.
+pub fn serve<F>(start: Start<F::Arguments>, input: &str, output: &str) -> Result<()>
+where
+    F: Factory<Arguments: Parser + Clone>,
+{
+    let mut arguments = start.arguments.clone();
+    let mut factory = F::load(&arguments)?;
+    let mut node = start.join(Inputs::Several(input), Outputs::Optionally(&[output]))?;
+    node.uses(factory.models());
+    let mut sessions: Sessions<F::Stage> = Sessions::default();
+    while let Some(event) = node.next_event()? {
+        match event {
+            Event::Message(delivery) => {
+                let message: Message<<F::Stage as Stage>::Input> = node.read(&delivery)?;
+                let session = message.session.clone();
+                let sent = sessions
+                    .push(message, |session: &SessionId| factory.create(&arguments, session))
+                    .wrap_err_with(|| format!("session `{session}`"))?;
+                for message in sent {
+                    node.send(output, message, &delivery.trace)?;
                 }
-                Event::Lost { reason, .. } => {
-                    // What is known goes on its way before the node fails.
-                    for message in sessions.cut_off() {
-                        node.send(output, message, &Trace::default())?;
-                    }
-                    bail!("{reason}");
+            }
+            Event::Lost { reason, .. } => {
+                // What is known goes on its way before the node fails.
+                for message in sessions.cut_off() {
+                    node.send(output, message, &Trace::default())?;
                 }
-                Event::Arguments(changed) => match factory.create(&changed, &SessionId::from("")) {
-                    Err(error) => tracing::error!("the arguments stay as they were: {error}"),
-                    Ok(_) => {
-                        arguments = changed;
-                        for stage in sessions.states_mut() {
-                            if let Err(error) = factory.adjust(&arguments, stage) {
-                                tracing::error!("not changed in the session in progress: {error}");
-                            }
+                bail!("{reason}");
+            }
+            Event::Arguments(changed) => match factory.create(&changed, &SessionId::from("")) {
+                Err(error) => tracing::error!("the arguments stay as they were: {error}"),
+                Ok(_) => {
+                    arguments = changed;
+                    for stage in sessions.states_mut() {
+                        if let Err(error) = factory.adjust(&arguments, stage) {
+                            tracing::error!("not changed in the session in progress: {error}");
                         }
                     }
-                },
-            }
+                }
+            },
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 #[cfg(test)]

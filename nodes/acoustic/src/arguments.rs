@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 /// Hears from the features of speech how something is said.
 ///
-/// Takes features as the mfcc node makes them. Sends an estimate at regular intervals while somebody speaks and one for
-/// each segment that ends. A segment that is too short for the model gets an empty one, with the reason.
+/// The model decides what it hears: `features`, as the mfcc node makes them, or `encoding`, from the encoder node. From
+/// features there is an estimate at regular intervals while somebody speaks, and from both one for each segment that
+/// ends. A segment that is too short for the model gets an empty one, with the reason.
 #[derive(Clone, Debug, PartialEq, clap::Parser)]
 #[command(name = "acoustic", version, about)]
 pub struct Arguments {
@@ -14,7 +15,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER", default_value = "acoustic-cnn")]
     pub model: PathBuf,
 
-    /// While somebody speaks, there is an estimate every so often, counted from the start of the segment; a change while
+    /// From features, there is an estimate every so often while somebody speaks, counted from the start of the segment; a change while
     /// the graph runs counts from the next segment on
     #[arg(long, value_name = "MILLISECONDS", default_value = "500")]
     pub every_ms: NonZeroU32,

@@ -1,16 +1,23 @@
 //! How something is said: features of speech in, a probability for each emotion out.
 //!
-//! While somebody speaks there is an estimate at every multiple of an interval, counted in samples from the start of the
+//! There are two kinds of models, and a model's `config.json` says which it is ([`Kind`]). [`Acoustic`] gives rows of the
+//! mfcc node to an [`AcousticModel`], while somebody speaks and when it is over. [`Tone`] gives a layer of what the encoder
+//! node makes of a segment, which is there for the words already, to a [`ToneModel`].
+//!
+//! By rows of the mfcc node, while somebody speaks, there is an estimate at every multiple of an interval, counted in samples from the start of the
 //! segment, over the window that ends there; when the segment ends there is one over all of it. What is estimated, and
 //! when, depends on the features alone and not on how they were cut into messages.
 //!
 //! Any ONNX model serves whose `config.json` names its labels and the features that it takes; see [`AcousticModel`].
 
 mod arguments;
+mod estimate;
 mod model;
 mod segment;
 mod stage;
+mod tone;
 
 pub use arguments::Arguments;
-pub use model::AcousticModel;
+pub use model::{AcousticModel, Kind, ToneModel};
 pub use stage::{Acoustic, AcousticError, AcousticFactory};
+pub use tone::{Tone, ToneError, ToneFactory};

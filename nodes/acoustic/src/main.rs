@@ -1,7 +1,11 @@
-//! The acoustic node: features in, emotion out.
+//! The acoustic node: features or encodings in, emotion out.
 
-use undertone_acoustic::AcousticFactory;
+use undertone_acoustic::{AcousticFactory, Kind, ToneFactory};
+use undertone_node::{run, serve};
 
 fn main() -> std::process::ExitCode {
-    undertone_node::run_stage::<AcousticFactory>("features", "emotion")
+    run(|start| match Kind::read(&start.arguments)? {
+        Kind::Mfcc => serve::<AcousticFactory>(start, "features", "emotion"),
+        Kind::Encoding => serve::<ToneFactory>(start, "encoding", "emotion"),
+    })
 }

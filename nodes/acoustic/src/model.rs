@@ -1,4 +1,4 @@
-//! The model: what its folder says, and how it is run.
+//! The models: what their folders say, and how they are run.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,37 @@ use undertone_messages::SAMPLE_RATE;
 
 use crate::arguments::Arguments;
 
-/// The field `feature` of the model's `config.json`.
+/// What a model hears, as the field `feature` of its `config.json` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Rows of the mfcc node.
+    #[default]
+    Mfcc,
+    /// States of the encoder node.
+    Encoding,
+}
+
+impl Kind {
+    /// What the model that the arguments name hears.
+    ///
+    /// # Errors
+    ///
+    /// The model is missing or damaged, or hears something else.
+    pub fn read(arguments: &Arguments) -> Result<Self, ModelError> {
+        #[derive(Deserialize)]
+        struct Fields {
+            #[serde(default)]
+            kind: Kind,
+        }
+        let fields: Fields = ModelFolder::find(&arguments.model)?.config()?.required("feature")?;
+        Ok(fields.kind)
+    }
+}
+
+/// The field `feature` of the `config.json` of a model that hears rows of the mfcc node.
 #[derive(Debug, Deserialize)]
-struct FeatureFields {
+struct FrameFields {
     /// Coefficients in a frame, without deltas.
     coefficients: usize,
     /// Order of the deltas that follow the coefficients.
@@ -46,7 +74,7 @@ impl Frames {
     }
 
     fn read(config: &Config) -> Result<Self, ModelError> {
-        let feature: FeatureFields = config.required("feature")?;
+        let feature: FrameFields = config.required("feature")?;
         let window: usize = config.required("window_frames")?;
         let minimum: usize = config.required("minimum_frames")?;
         if minimum == 0 || minimum > window {
@@ -77,7 +105,64 @@ impl Frames {
     }
 }
 
-/// A model that hears emotion.
+/// A model on ONNX Runtime that turns rows of values into logits: `f32[batch, rows, width]` with any number of rows into
+/// `f32[batch, labels]`.
+#[derive(Debug)]
+pub(crate) struct Classifier {
+    session: Session,
+    config: Config,
+    width: usize,
+    files: BTreeMap<String, String>,
+    input: String,
+    output: String,
+}
+
+impl Classifier {
+    /// Loads `model.onnx` and warms it up with so many rows. Its input is called `input`, if it has several.
+    fn load(
+        folder: &ModelFolder,
+        threads: usize,
+        input: &str,
+        width: usize,
+        rows: usize,
+    ) -> Result<Self, ModelError> {
+        let config = folder.config()?;
+        let session = Session::open(folder, "model.onnx", threads)?;
+        let input = session.only_input_or(input).to_owned();
+        let output = session.only_output_or("logits").to_owned();
+        let values = [Fixed(1), Open("rows"), Fixed(width)];
+        let logits = [Fixed(1), Fixed(config.labels()?.len())];
+        session.check(
+            &[Port { name: &input, element: Element::F32, shape: &values }],
+            &[Port { name: &output, element: Element::F32, shape: &logits }],
+        )?;
+        let mut model = Self { session, config, width, files: folder.used(), input, output };
+        model.session.warm_up(&[(&model.input, Tensor::f32(&[1, rows, width], &vec![0.0; rows * width]))])?;
+        Ok(model)
+    }
+
+    pub(crate) fn labels(&self) -> Result<&[String], ModelError> {
+        self.config.labels()
+    }
+
+    pub(crate) fn identity(&self) -> &str {
+        self.session.identity()
+    }
+
+    pub(crate) fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
+    }
+
+    /// A probability for each label, from rows one after the other.
+    pub(crate) fn probabilities(&mut self, values: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let shape = [1, values.len() / self.width, self.width];
+        let outputs = self.session.run(&[(&self.input, Tensor::f32(&shape, values))])?;
+        let (_, logits) = outputs.f32(&self.output)?;
+        self.config.probabilities(logits)
+    }
+}
+
+/// A model that hears emotion in rows of the mfcc node.
 ///
 /// Its folder holds `model.onnx`, which turns `features`, `f32[batch, frames, width]` with any number of frames, into
 /// `logits`, `f32[batch, labels]` (other names will do if there is only one input and one output), and a `config.json`
@@ -94,12 +179,8 @@ impl Frames {
 /// ```
 #[derive(Debug)]
 pub struct AcousticModel {
-    session: Session,
-    config: Config,
+    pub(crate) classifier: Classifier,
     frames: Frames,
-    files: BTreeMap<String, String>,
-    input: String,
-    output: String,
 }
 
 impl AcousticModel {
@@ -111,41 +192,10 @@ impl AcousticModel {
     pub fn load(arguments: &Arguments) -> Result<Self, ModelError> {
         load_runtime(arguments.onnxruntime.as_deref())?;
         let folder = ModelFolder::find(&arguments.model)?;
-        let config = folder.config()?;
-        let frames = Frames::read(&config)?;
-        let session = Session::open(&folder, "model.onnx", arguments.threads.get())?;
-        let input = session.only_input_or("features").to_owned();
-        let output = session.only_output_or("logits").to_owned();
-        let features = [Fixed(1), Open("frames"), Fixed(frames.width)];
-        let logits = [Fixed(1), Fixed(config.labels()?.len())];
-        session.check(
-            &[Port { name: &input, element: Element::F32, shape: &features }],
-            &[Port { name: &output, element: Element::F32, shape: &logits }],
-        )?;
-        let mut model = Self { session, config, frames, files: folder.used(), input, output };
-        let silence = vec![0.0; frames.window * frames.width];
-        let shape = [1, frames.window, frames.width];
-        model.session.warm_up(&[(&model.input, Tensor::f32(&shape, &silence))])?;
-        Ok(model)
-    }
-
-    /// The model's labels, in the order of the probabilities.
-    ///
-    /// # Errors
-    ///
-    /// None that [`AcousticModel::load`] lets through.
-    pub fn labels(&self) -> Result<&[String], ModelError> {
-        self.config.labels()
-    }
-
-    /// What the model is called in messages.
-    pub fn identity(&self) -> &str {
-        self.session.identity()
-    }
-
-    /// The files that the model was loaded from, with their SHA-256.
-    pub fn files(&self) -> &BTreeMap<String, String> {
-        &self.files
+        let frames = Frames::read(&folder.config()?)?;
+        let threads = arguments.threads.get();
+        let classifier = Classifier::load(&folder, threads, "features", frames.width, frames.window)?;
+        Ok(Self { classifier, frames })
     }
 
     pub(crate) fn frames(&self) -> Frames {
@@ -158,9 +208,69 @@ impl AcousticModel {
     ///
     /// `values` is no whole number of frames, or the model fails.
     pub fn probabilities(&mut self, values: &[f32]) -> Result<Vec<f32>, ModelError> {
-        let shape = [1, values.len() / self.frames.width, self.frames.width];
-        let outputs = self.session.run(&[(&self.input, Tensor::f32(&shape, values))])?;
-        let (_, logits) = outputs.f32(&self.output)?;
-        self.config.probabilities(logits)
+        self.classifier.probabilities(values)
+    }
+}
+
+/// The field `feature` of the `config.json` of a model that hears states of the encoder node.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct States {
+    /// The encoders whose states the model knows, as they call themselves in messages.
+    pub(crate) encoders: Vec<String>,
+    /// The layer whose states it takes, from 1.
+    pub(crate) layer: u32,
+    /// Values of a state.
+    pub(crate) width: usize,
+}
+
+/// A model that hears emotion in what a layer of Whisper's encoder makes of an utterance.
+///
+/// Its folder holds `model.onnx`, which turns `states`, `f32[batch, frames, width]` with any number of frames of 20 ms,
+/// into `logits`, `f32[batch, labels]`, and a `config.json` such as this:
+///
+/// ```json
+/// {
+///   "id2label": {"0": "negative", "1": "neutral", "2": "positive"},
+///   "feature": {"kind": "encoding", "encoders": ["whisper-tiny.en-onnx@84ab662852a5"], "layer": 3, "width": 384},
+///   "minimum_frames": 25,
+///   "temperature": 1.0
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ToneModel {
+    pub(crate) classifier: Classifier,
+    pub(crate) states: States,
+    /// The fewest frames that the model can judge.
+    pub(crate) minimum: usize,
+}
+
+impl ToneModel {
+    /// Loads the model that the arguments name and warms it up.
+    ///
+    /// # Errors
+    ///
+    /// The model or ONNX Runtime is missing or damaged, or the model does not take such states.
+    pub fn load(arguments: &Arguments) -> Result<Self, ModelError> {
+        load_runtime(arguments.onnxruntime.as_deref())?;
+        let folder = ModelFolder::find(&arguments.model)?;
+        let config = folder.config()?;
+        let states: States = config.required("feature")?;
+        let minimum: usize = config.required("minimum_frames")?;
+        if minimum == 0 || states.layer == 0 || states.width == 0 || states.encoders.is_empty() {
+            return Err(config.problem(
+                "`minimum_frames`, `feature.layer` and `feature.width` must be at least 1, and `feature.encoders` name an encoder",
+            ));
+        }
+        let classifier = Classifier::load(&folder, arguments.threads.get(), "states", states.width, minimum)?;
+        Ok(Self { classifier, states, minimum })
+    }
+
+    /// A probability for each label, from states one after the other.
+    ///
+    /// # Errors
+    ///
+    /// `values` is no whole number of states, or the model fails.
+    pub fn probabilities(&mut self, values: &[f32]) -> Result<Vec<f32>, ModelError> {
+        self.classifier.probabilities(values)
     }
 }

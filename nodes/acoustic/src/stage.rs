@@ -1,13 +1,14 @@
 //! The stage: features in, emotion out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
-use undertone_messages::{Emotion, Features, Phase, SAMPLE_RATE, Scope, SessionId, seconds};
+use undertone_messages::{Emotion, Features, Phase, SAMPLE_RATE, Scope, SessionId};
 use undertone_stage::{Factory, Stage};
 
 use crate::arguments::Arguments;
+use crate::estimate::{emotion, lock, too_short};
 use crate::model::{AcousticModel, Frames};
 use crate::segment::Segment;
 
@@ -84,7 +85,7 @@ impl Acoustic {
             segment: input.segment,
             width: input.width,
             hop: input.hop,
-            model: lock(&self.model).identity().to_owned(),
+            model: lock(&self.model).classifier.identity().to_owned(),
             expected_width: width,
             expected_hop: hop,
         })
@@ -150,8 +151,8 @@ fn estimate_windows(
     let number = segment.number;
     while let Some(window) = segment.next_window() {
         let probabilities = model.probabilities(window.values)?;
-        let mut emotion = emotion(model, number, Scope::Window, window.samples.start, window.samples.end);
-        emotion.labels = model.labels()?.to_vec();
+        let mut emotion = emotion(&model.classifier, number, Scope::Window, window.samples);
+        emotion.labels = model.classifier.labels()?.to_vec();
         emotion.probabilities = probabilities;
         output.push(emotion);
     }
@@ -167,36 +168,14 @@ fn estimate_segment(
     let values = segment.until(end);
     let Frames { width, minimum, .. } = model.frames();
     let count = values.len() / width;
-    let mut emotion = emotion(model, segment.number, Scope::Segment, segment.start, end);
+    let mut emotion = emotion(&model.classifier, segment.number, Scope::Segment, segment.start..end);
     if count < minimum {
-        let duration = seconds(end.saturating_sub(segment.start));
-        emotion.reason =
-            format!("{duration:.2} s is too short: it has {count} frames, and the model needs {minimum}");
+        emotion.reason = too_short(end.saturating_sub(segment.start), count, minimum);
     } else {
         emotion.probabilities = model.probabilities(values)?;
-        emotion.labels = model.labels()?.to_vec();
+        emotion.labels = model.classifier.labels()?.to_vec();
     }
     Ok(emotion)
-}
-
-/// A message without an estimate yet.
-fn emotion(model: &AcousticModel, segment: u64, scope: Scope, start: u64, end: u64) -> Emotion {
-    Emotion {
-        segment,
-        start,
-        end,
-        modality: "voice".to_owned(),
-        scope,
-        labels: Vec::new(),
-        probabilities: Vec::new(),
-        model: model.identity().to_owned(),
-        reason: String::new(),
-    }
-}
-
-/// Nothing that panics holds the lock, so a poisoned one is as good as any.
-fn lock(model: &Mutex<AcousticModel>) -> MutexGuard<'_, AcousticModel> {
-    model.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The model, which all sessions share.
@@ -216,7 +195,7 @@ impl Factory for AcousticFactory {
     }
 
     fn models(&self) -> BTreeMap<String, String> {
-        lock(&self.model).files().clone()
+        lock(&self.model).classifier.files().clone()
     }
 
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Acoustic, AcousticError> {

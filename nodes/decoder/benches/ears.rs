@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use undertone_decoder::{DecoderModel, Recogniser, Search};
 use undertone_encoder::{EncoderModel, Precision};
 use undertone_inference::{ModelFolder, load_runtime};
-use undertone_recognition::{Guard, RepetitionRule};
+use undertone_recognition::{Guard, RepetitionRule, TAIL};
 use undertone_source::AudioFile;
 
 /// The beginning of 16 s of LibriSpeech.
@@ -39,9 +39,9 @@ fn utterances(criterion: &mut Criterion) {
         for seconds in [2, 5, 15] {
             let samples = speech(seconds);
             let length = samples.len() as u64;
-            let states = encoder.encode(&samples, &[]).expect("states").states;
+            let states = encoder.encode(&samples, TAIL, &[]).expect("states").states;
             group.bench_function(BenchmarkId::new("encoder", format!("{seconds} s")), |bencher| {
-                bencher.iter(|| encoder.encode(&samples, &[]).expect("states"));
+                bencher.iter(|| encoder.encode(&samples, TAIL, &[]).expect("states"));
             });
             group.bench_function(BenchmarkId::new("decoder", format!("{seconds} s")), |bencher| {
                 bencher.iter(|| decoder.recognise(&states, length, Some("en"), search).expect("words"));

@@ -53,7 +53,13 @@ enum EngineArguments {
     /// whisper.cpp, as in the node `asr`
     Asr(undertone_asr::Arguments),
     /// ONNX Runtime, as in the nodes `encoder` and `decoder`
-    Ears(undertone_decoder::Arguments),
+    Ears {
+        /// As the encoder's
+        #[arg(long, value_name = "MILLISECONDS", default_value_t = 500)]
+        tail_ms: u16,
+        #[command(flatten)]
+        decoder: undertone_decoder::Arguments,
+    },
 }
 
 /// What recognises.
@@ -71,11 +77,12 @@ impl Engine {
     fn load(arguments: EngineArguments) -> Result<Self, Box<dyn Error>> {
         Ok(match arguments {
             EngineArguments::Asr(arguments) => Self::Asr(AsrFactory::load(&arguments)?, arguments),
-            EngineArguments::Ears(writes) => {
+            EngineArguments::Ears { tail_ms, decoder: writes } => {
                 let hears = undertone_encoder::Arguments {
                     model: writes.model.clone(),
                     precision: writes.precision,
                     layers: Vec::new(),
+                    tail_ms,
                     threads: writes.threads,
                     onnxruntime: writes.onnxruntime.clone(),
                 };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use undertone_encoder::EncoderError;
 use undertone_inference::ModelError;
+use undertone_messages::WindowError;
 
 /// What can be wrong with the arguments, the model or the encoding.
 #[derive(Debug, thiserror::Error)]
@@ -50,16 +51,9 @@ pub enum DecoderError {
         /// The encoder that belongs to this decoder.
         needed: String,
     },
-    /// Encodings that do not belong together.
-    #[error(
-        "segment {segment}: {problem}. Two encoders may be wired to this input, or the sender of `Encoding` is broken"
-    )]
-    Order {
-        /// The segment.
-        segment: u64,
-        /// What is wrong.
-        problem: String,
-    },
+    /// Encodings that do not follow each other.
+    #[error(transparent)]
+    Order(#[from] WindowError),
     /// A change that cannot be made at run time.
     #[error(
         "--{name} cannot be changed while the graph runs: stop the graph, write it under `args:` and start again"

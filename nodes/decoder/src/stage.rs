@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use undertone_inference::{ModelFolder, load_runtime};
-use undertone_messages::{Encoding, SessionId, Transcript, seconds};
+use undertone_messages::{Encoding, SessionId, Transcript, WindowOrder, seconds};
 use undertone_recognition::{Guard, Recognition, Transcription, judge};
 use undertone_stage::{Factory, Stage};
 
@@ -22,15 +22,14 @@ pub struct Decoder {
     recogniser: Arc<Mutex<Recogniser>>,
     arguments: Arguments,
     language: Option<String>,
-    /// Of a segment whose last window has not come.
-    windows: Option<Windows>,
+    order: WindowOrder,
+    heard: Heard,
 }
 
 /// What was recognised of a segment so far.
-struct Windows {
-    segment: u64,
-    start: u64,
-    end: u64,
+#[derive(Default)]
+struct Heard {
+    /// Of each window, with its start in the segment.
     recognised: Vec<(u64, Recognition)>,
     energies: Vec<f32>,
 }
@@ -39,29 +38,13 @@ impl Decoder {
     fn new(arguments: &Arguments, recogniser: Arc<Mutex<Recogniser>>) -> Result<Self, DecoderError> {
         let language =
             recogniser.lock().unwrap_or_else(PoisonError::into_inner).check_language(&arguments.language)?;
-        Ok(Self { recogniser, arguments: arguments.clone(), language, windows: None })
-    }
-
-    /// The segment that a window belongs to, from the start or as far as it has come.
-    fn windows(&mut self, encoding: &Encoding) -> Result<Windows, DecoderError> {
-        let Encoding { segment, start, end, .. } = *encoding;
-        let problem = match self.windows.take() {
-            _ if end < start => format!("a window ends at sample {end}, before it starts at {start}"),
-            None => {
-                return Ok(Windows {
-                    segment,
-                    start,
-                    end: start,
-                    recognised: Vec::new(),
-                    energies: Vec::new(),
-                });
-            }
-            Some(windows) if (windows.segment, windows.end) == (segment, start) => return Ok(windows),
-            Some(Windows { segment, end, .. }) => {
-                format!("a window from sample {start} arrived where segment {segment} goes on at {end}")
-            }
-        };
-        Err(DecoderError::Order { segment, problem })
+        Ok(Self {
+            recogniser,
+            arguments: arguments.clone(),
+            language,
+            order: WindowOrder::default(),
+            heard: Heard::default(),
+        })
     }
 
     fn recognise(&self, encoding: &Encoding, guard: &Guard) -> Result<Recognition, DecoderError> {
@@ -91,39 +74,31 @@ impl Stage for Decoder {
     type Error = DecoderError;
 
     fn push(&mut self, encoding: Encoding, output: &mut Vec<Transcript>) -> Result<(), DecoderError> {
-        let mut windows = self.windows(&encoding)?;
-        windows.end = encoding.end;
-        let length = windows.end - windows.start;
-        let short =
-            encoding.complete.then(|| Transcription::too_short(length, self.arguments.minimum_ms)).flatten();
+        let start = self.order.accept(&encoding)?;
+        let Encoding { segment, end, complete, .. } = encoding;
+        let length = end - start;
+        let short = complete.then(|| Transcription::too_short(length, self.arguments.minimum_ms)).flatten();
         let guard = self.guard(length);
         let transcription = match short {
             Some(rejected) => rejected,
             None => {
                 let recognition = self.recognise(&encoding, &guard)?;
-                windows.recognised.push((encoding.start - windows.start, recognition));
-                windows.energies.extend_from_slice(&encoding.energies);
-                if !encoding.complete {
-                    self.windows = Some(windows);
+                self.heard.recognised.push((encoding.start - start, recognition));
+                self.heard.energies.extend_from_slice(&encoding.energies);
+                if !complete {
                     return Ok(());
                 }
-                judge(windows.recognised, length, &windows.energies, &guard, &self.arguments.limits)
+                let Heard { recognised, energies } = std::mem::take(&mut self.heard);
+                judge(recognised, length, &energies, &guard, &self.arguments.limits)
             }
         };
         let recogniser = self.recogniser.lock().unwrap_or_else(PoisonError::into_inner);
-        let model = recogniser.model().identity();
-        output.push(transcription.into_transcript(windows.segment, windows.start, windows.end, model));
+        output.push(transcription.into_transcript(segment, start, end, recogniser.model().identity()));
         Ok(())
     }
 
     fn finish(&mut self, _: &mut Vec<Transcript>) -> Result<(), DecoderError> {
-        match self.windows.take() {
-            None => Ok(()),
-            Some(Windows { segment, end, .. }) => Err(DecoderError::Order {
-                segment,
-                problem: format!("the session ended where its next window was due, at sample {end}"),
-            }),
-        }
+        Ok(self.order.finish()?)
     }
 }
 
@@ -158,7 +133,8 @@ impl Factory for DecoderFactory {
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Decoder) -> Result<(), DecoderError> {
         self.check_fixed(arguments)?;
         let changed = Decoder::new(arguments, self.recogniser.clone())?;
-        *stage = Decoder { windows: stage.windows.take(), ..changed };
+        let heard = std::mem::take(&mut stage.heard);
+        *stage = Decoder { order: stage.order, heard, ..changed };
         Ok(())
     }
 }

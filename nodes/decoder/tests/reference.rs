@@ -11,7 +11,7 @@ use undertone_decoder::{Arguments, DecoderFactory, DecoderModel, Recogniser, Sea
 use undertone_encoder::{EncoderModel, Precision};
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, Transcript, TranscriptStatus};
-use undertone_recognition::{Guard, RepetitionRule, Token, WINDOW, energies, plain};
+use undertone_recognition::{Guard, RepetitionRule, TAIL, Token, WINDOW, energies, plain};
 use undertone_source::AudioFile;
 use undertone_stage::{Factory, Stage};
 
@@ -54,7 +54,7 @@ fn recognised(precision: Precision, padded: bool) -> Vec<(String, Vec<Token>, Va
         if padded {
             samples.resize(WINDOW, 0.0);
         }
-        let encoded = encoder.encode(&samples, &[]).unwrap();
+        let encoded = encoder.encode(&samples, TAIL, &[]).unwrap();
         let found = decoder.recognise(&encoded.states, length, Some("en"), GREEDY).unwrap();
         (file, found.tokens, expected)
     };
@@ -92,7 +92,7 @@ fn with_encoded_silence_in_the_rest_of_the_window_hardly_a_word_differs() {
 
 /// An encoding as the encoder node sends it.
 fn encoding(encoder: &mut EncoderModel, samples: &[f32]) -> Encoding {
-    let encoded = encoder.encode(samples, &[]).unwrap();
+    let encoded = encoder.encode(samples, TAIL, &[]).unwrap();
     Encoding {
         segment: 0,
         start: 16_000,
@@ -206,10 +206,11 @@ fn a_decoding_that_was_given_up_leaves_nothing_behind() {
     let mut decoder =
         Recogniser::new(DecoderModel::load(&folder(), Precision::Int8, NonZeroUsize::MIN).unwrap());
     let [one, other] = ["jfk.flac", "LJ001-0002.flac"].map(samples);
-    let states = encoder.encode(&other, &[]).unwrap().states;
+    let states = encoder.encode(&other, TAIL, &[]).unwrap().states;
     let length = other.len() as u64;
     let expected = decoder.recognise(&states, length, Some("en"), GREEDY).unwrap();
-    let mut given_up = decoder.begin(&encoder.encode(&one, &[]).unwrap().states, Some("en"), GREEDY).unwrap();
+    let mut given_up =
+        decoder.begin(&encoder.encode(&one, TAIL, &[]).unwrap().states, Some("en"), GREEDY).unwrap();
     for _ in 0..3 {
         assert!(decoder.advance(&mut given_up).unwrap());
     }

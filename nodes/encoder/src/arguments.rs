@@ -21,6 +21,11 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub layers: Vec<u32>,
 
+    /// Silence that is encoded behind the speech. The decoder fills the rest of 30 s with silence that was encoded once:
+    /// more here is closer to what the model was trained on, and slower; 30000 is the whole window
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 200, value_parser = clap::value_parser!(u16).range(0..=30_000))]
+    pub tail_ms: u16,
+
     /// Threads for the model
     #[arg(long, value_name = "COUNT", default_value = "1")]
     pub threads: NonZeroUsize,

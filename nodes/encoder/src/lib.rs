@@ -14,6 +14,7 @@
 mod arguments;
 mod error;
 mod model;
+mod sound;
 mod stage;
 
 pub use arguments::{Arguments, Precision};

@@ -7,10 +7,11 @@ use undertone_inference::Dimension::{Fixed, Open};
 use undertone_inference::{Element, ModelFolder, Port, Session, Tensor};
 use undertone_messages::SAMPLE_RATE;
 use undertone_mfcc::LogMel;
-use undertone_recognition::{POSITION, TAIL, WINDOW};
+use undertone_recognition::{POSITION, WINDOW};
 
 use crate::arguments::Precision;
 use crate::error::EncoderError;
+use crate::sound::vowel;
 
 /// Mel frames for one of the encoder's.
 const MEL_FRAMES: usize = 2;
@@ -72,7 +73,7 @@ impl EncoderModel {
         session.check(&[Port { name: "mel", element: Element::F32, shape: &mel }], &outputs)?;
         let mut model = Self { session, mel: LogMel::new(bands), bands, width, layers, files: folder.used() };
         // Memory for two seconds, so that the first utterance finds it ready.
-        model.encode(&[0.0; 2 * SAMPLE_RATE as usize], &[])?;
+        model.encode(&[0.0; 2 * SAMPLE_RATE as usize], 0, &[])?;
         Ok(model)
     }
 
@@ -96,27 +97,32 @@ impl EncoderModel {
         self.layers
     }
 
-    /// Encodes mono samples at 16 kHz and half a second of silence behind them: with that, at most 30 s, of which the
-    /// rest is left out. `layers` are numbers from 1 to [`EncoderModel::layers`].
+    /// Encodes mono samples at 16 kHz and behind them `tail` samples of silence, together at most 30 s, of which the rest is
+    /// left out. `layers` are numbers from 1 to [`EncoderModel::layers`].
     ///
     /// # Errors
     ///
     /// ONNX Runtime fails; a layer that the model does not have.
-    pub fn encode(&mut self, samples: &[f32], layers: &[u32]) -> Result<Encoded, EncoderError> {
-        let mut audio = Vec::with_capacity((samples.len() + TAIL).next_multiple_of(POSITION));
+    pub fn encode(&mut self, samples: &[f32], tail: usize, layers: &[u32]) -> Result<Encoded, EncoderError> {
+        let length = (samples.len() + tail).next_multiple_of(POSITION).clamp(POSITION, WINDOW);
+        let mut audio = Vec::with_capacity(length.max(samples.len()));
         audio.extend_from_slice(samples);
-        audio.resize((samples.len() + TAIL).next_multiple_of(POSITION), 0.0);
-        audio.truncate(WINDOW);
+        audio.resize(length, 0.0);
         self.encode_whole(&audio, layers)
     }
 
-    /// The states of 30 s of silence, `[1500, width]`: what stands where no utterance is.
+    /// The states that silence has behind a sound, up to the window's end, `[positions, width]`: what stands where no
+    /// utterance is. The silence remembers the sound, as that behind an utterance does, and it hardly matters which.
     ///
     /// # Errors
     ///
     /// ONNX Runtime fails.
     pub fn silence(&mut self) -> Result<Vec<f32>, EncoderError> {
-        Ok(self.encode_whole(&[0.0; WINDOW], &[])?.states)
+        let sound = vowel();
+        let positions = sound.len().div_ceil(POSITION);
+        let mut states = self.encode(&sound, WINDOW, &[])?.states;
+        states.drain(..positions * self.width);
+        Ok(states)
     }
 
     /// Encodes samples of which there are a multiple of [`POSITION`].

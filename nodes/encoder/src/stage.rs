@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use undertone_inference::{ModelFolder, load_runtime};
-use undertone_messages::{Encoding, SessionId, Speech};
+use undertone_messages::{Encoding, SAMPLE_RATE, SessionId, Speech};
 use undertone_recognition::{Collector, POSITION, Segment, energies, windows};
 use undertone_stage::{Factory, Stage};
 
@@ -16,6 +16,8 @@ use crate::model::EncoderModel;
 pub struct Encoder {
     model: Arc<Mutex<EncoderModel>>,
     layers: Vec<u32>,
+    /// Samples of silence behind the speech.
+    tail: usize,
     collector: Collector,
 }
 
@@ -27,7 +29,7 @@ impl Encoder {
             let (start, end) = (segment.start + window.start as u64, segment.start + window.end as u64);
             let complete = window.end == length;
             let samples = segment.samples.get(window).unwrap_or_default();
-            let encoded = model.encode(samples, &self.layers)?;
+            let encoded = model.encode(samples, self.tail, &self.layers)?;
             output.push(Encoding {
                 segment: segment.number,
                 start,
@@ -91,6 +93,7 @@ impl Factory for EncoderFactory {
         Ok(Encoder {
             model: self.model.clone(),
             layers: arguments.layers.clone(),
+            tail: usize::from(arguments.tail_ms) * SAMPLE_RATE as usize / 1000,
             collector: Collector::default(),
         })
     }

@@ -2,11 +2,12 @@
 //! same numbers.
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use npyz::WriterBuilder;
 use undertone_mfcc::{Arguments, Config, ConfigError, Extractor};
 
 /// Compute the features of every WAV file of a folder and write each as a NumPy array float32 [frames, width].
@@ -62,7 +63,7 @@ fn run(command: &Command) -> Result<usize, Error> {
         extractor.finish(&mut rows);
         let name = path.with_extension("npy");
         let output = command.output.join(name.file_name().unwrap_or_default());
-        write_npy(&output, &rows, extractor.width()).map_err(|e| Error::File(output, e))?;
+        write(&output, rows, extractor.width()).map_err(|e| Error::File(output, e))?;
     }
     Ok(files.len())
 }
@@ -99,15 +100,10 @@ fn samples(path: &Path, config: &Config) -> Result<Vec<f32>, Error> {
     }
 }
 
-/// NumPy's format 1.0: a header padded to a multiple of 64 bytes, then the values.
-fn write_npy(path: &Path, rows: &[f32], width: usize) -> io::Result<()> {
-    let shape = (rows.len() / width, width);
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape:?}, }}");
-    let padded = format!("{header:<length$}\n", length = (header.len() + 11).next_multiple_of(64) - 11);
-    let mut file = BufWriter::new(fs::File::create(path)?);
-    file.write_all(b"\x93NUMPY\x01\x00")?;
-    file.write_all(&(padded.len() as u16).to_le_bytes())?;
-    file.write_all(padded.as_bytes())?;
-    rows.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))?;
-    file.flush()
+fn write(path: &Path, rows: Vec<f32>, width: usize) -> io::Result<()> {
+    let shape = [(rows.len() / width) as u64, width as u64];
+    let file = BufWriter::new(fs::File::create(path)?);
+    let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+    writer.extend(rows)?;
+    writer.finish()
 }

@@ -1,0 +1,33 @@
+//! What both stages make of an estimate.
+
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use undertone_messages::{Emotion, Scope, seconds};
+
+use crate::model::Classifier;
+
+/// A message without an estimate yet, about the samples of a segment.
+pub(crate) fn emotion(model: &Classifier, segment: u64, scope: Scope, samples: Range<u64>) -> Emotion {
+    Emotion {
+        segment,
+        start: samples.start,
+        end: samples.end,
+        modality: "voice".to_owned(),
+        scope,
+        labels: Vec::new(),
+        probabilities: Vec::new(),
+        model: model.identity().to_owned(),
+        reason: String::new(),
+    }
+}
+
+/// Why there is no estimate of a segment of so many samples.
+pub(crate) fn too_short(samples: u64, frames: usize, minimum: usize) -> String {
+    format!("{:.2} s is too short: it has {frames} frames, and the model needs {minimum}", seconds(samples))
+}
+
+/// Nothing that panics holds the lock, so a poisoned one is as good as any.
+pub(crate) fn lock<T>(model: &Mutex<T>) -> MutexGuard<'_, T> {
+    model.lock().unwrap_or_else(PoisonError::into_inner)
+}
