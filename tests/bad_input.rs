@@ -107,14 +107,14 @@ fn a_wire_to_the_wrong_port_is_found_before_and_during_a_run() {
 #[test]
 fn an_input_that_a_node_does_not_have_is_named() {
     let graph =
-        Graph::open("dataflow.yml", "wrong-input").fast().rewire("text", "transcripts", "asr/transcript");
+        Graph::open("dataflow.yml", "wrong-input").fast().rewire("text", "transcripts", "decoder/transcript");
     graph.run().expect_failure(&["no input `transcripts`", "it takes: transcript"]);
 }
 
 #[test]
 fn a_queue_that_overflows_is_an_error_that_names_the_wire() {
     // Dora drops what does not fit, in silence; while an utterance is decoded, the rest of the session comes in.
-    let outcome = Graph::open("dataflow.yml", "overflow").fast().queue("asr", "speech", 10).run();
+    let outcome = Graph::open("dataflows/asr.yml", "overflow").fast().queue("asr", "speech", 10).run();
     outcome.expect_failure(&["input `speech`, wired to vad/speech", "messages are missing", "queue_size"]);
 }
 
@@ -151,11 +151,11 @@ fn a_killed_node_fails_the_run_and_is_named() {
     let graph = Graph::open("dataflow.yml", "killed")
         .args("source", &format!("{} --join --silence-ms 1000 --pace realtime", session.display()));
     let outcome = graph.run_with(|folder| {
-        find_process("asr", folder);
+        find_process("decoder", folder);
         sleep(Duration::from_secs(6));
-        kill("asr", folder);
+        kill("decoder", folder);
     });
-    let outcome = outcome.expect_failure(&["asr", "asr/transcript"]);
+    let outcome = outcome.expect_failure(&["decoder", "decoder/transcript"]);
     // The voice is still heard: the rest of the session has results, from it alone.
     let last = outcome.results.last().expect("no results at all");
     assert_eq!(last["profile"], "audio_only", "{last}");

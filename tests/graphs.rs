@@ -68,12 +68,25 @@ fn the_default_graph_hears_every_utterance_and_its_words() {
 }
 
 #[test]
-fn encoder_and_decoder_take_the_place_of_asr() {
-    let outcome = Graph::open("dataflows/ears.yml", "ears").fast().run().expect_success();
+fn whisper_cpp_takes_the_place_of_encoder_and_decoder() {
+    let outcome = Graph::open("dataflows/asr.yml", "asr").fast().run().expect_success();
     check_results(&outcome);
     let reference: Vec<String> = spans().into_iter().flat_map(|(_, _, words)| words).collect();
     let rate = word_error_rate(&reference, &outcome.words());
     assert!(rate <= 0.12, "word error rate {rate:.3}: {:?}", outcome.words());
+}
+
+#[test]
+fn the_words_and_the_tone_come_from_one_encoding() {
+    let outcome = Graph::open("dataflows/ears.yml", "ears").fast().run().expect_success();
+    check_results(&outcome);
+    for result in &outcome.results {
+        assert_eq!(result["profile"], "both", "{result}");
+        assert!(result["audio_sentiment"]["weight"].as_f64().unwrap() > 0.0, "{result}");
+    }
+    // The voice says nothing about the words, and the same node heard them.
+    let plain = Graph::open("dataflow.yml", "ears-plain").fast().run().expect_success();
+    assert_eq!(outcome.words(), plain.words());
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl Encoding {
 
 impl Body for Encoding {
     const NAME: &'static str = "Encoding";
+    const LARGE: bool = true;
 
     fn fields() -> Vec<Field> {
         vec![

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, FromArgMatches, Parser};
 use eyre::{Context, Result, bail};
 use tracing::level_filters::LevelFilter;
-use undertone_messages::{Message, SessionId};
+use undertone_messages::{Body, Message, SessionId};
 use undertone_stage::{Factory, Sessions, Stage};
 
 use crate::logs;
@@ -78,6 +78,15 @@ impl<A: Parser + Clone> Start<A> {
 
 /// Runs a node's process: arguments, log and exit code around `body`.
 pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> ExitCode {
+    run_sending(false, body)
+}
+
+/// As [`run`], for a node that may send messages with [`Body::LARGE`](undertone_messages::Body::LARGE).
+pub fn run_sending_large<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> ExitCode {
+    run_sending(true, body)
+}
+
+fn run_sending<A: Parser + Clone>(large: bool, body: impl FnOnce(Start<A>) -> Result<()>) -> ExitCode {
     let (arguments, own) = match parse::<A>(std::env::args_os(), &Changes::new()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -87,8 +96,10 @@ pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> Exit
         }
     };
     logs::start(own.log_level);
+    return_memory();
     // SAFETY: this is the process's first thread, and no other has been started yet.
-    let outcome = unsafe { block_on_congestion() }.and_then(|overlay| body(Start { arguments, overlay }));
+    let outcome =
+        unsafe { block_on_congestion(large) }.and_then(|overlay| body(Start { arguments, overlay }));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
@@ -96,6 +107,17 @@ pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> Exit
             eprintln!("error: {report:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Makes glibc's allocator give large blocks back when they are freed. By default it keeps more the larger they were, so
+/// that what a model took while it was loaded would stay for ever: with 1 MiB, encoder and decoder take a fifth less
+/// memory, and no more time.
+fn return_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: sets a number inside the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
     }
 }
 
@@ -107,7 +129,7 @@ pub fn run_stage<F>(input: &str, output: &str) -> ExitCode
 where
     F: Factory<Arguments: Parser + Clone>,
 {
-    run(|start| serve::<F>(start, input, output))
+    run_sending(<F::Stage as Stage>::Output::LARGE, |start| serve::<F>(start, input, output))
 }
 
 /// What [`run_stage`] does once it knows its arguments, for a node that chooses its stage by them.

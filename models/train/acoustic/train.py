@@ -5,21 +5,18 @@ import copy
 import hashlib
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy
 import onnxruntime
-import scipy.signal
-import soundfile
 import torch
 from torch import nn
 
+import clips
+from clips import FOLDS, LABELS, RATE, SEED
+
 REPOSITORY = Path(__file__).resolve().parents[3]
-RATE = 16_000
-SEED = 1
-FOLDS = 5
 COPIES = 8  # Of each clip: one as it is, the others augmented.
 EPOCHS = 60
 BATCH = 64
@@ -28,72 +25,18 @@ SHORTEST_CROP = 100
 MINIMUM = 50
 STEP = 50  # Frames between two estimates while somebody speaks.
 
-LABELS = ["negative", "neutral", "positive"]
-# RAVDESS's third field: neutral, calm, happy, sad, angry, fearful, disgust, surprised.
-LABEL_OF_EMOTION = {1: 1, 2: 1, 3: 2, 4: 0, 5: 0, 6: 0, 7: 0, 8: 2}
 FEATURES = {"kind": "mfcc", "preset": "kaldi", "coefficients": 40, "frame_ms": 25, "hop_ms": 10, "sample_rate": RATE}
 
 
 # Data
 
 
-def clips(folder):
-    """Paths, labels and actors of the speech clips of RAVDESS: 03-01-EMOTION-INTENSITY-SENTENCE-REPETITION-ACTOR."""
-    paths = sorted(p for p in folder.rglob("03-01-*-*-*-*-*") if p.suffix in (".flac", ".wav"))
-    if not paths:
-        sys.exit(
-            f"{folder}: no RAVDESS speech clips (03-01-*.wav or .flac) in this folder. "
-            "Download Audio_Speech_Actors_01-24 of https://doi.org/10.5281/zenodo.1188976, unpack it, and give its folder."
-        )
-    fields = [[int(field) for field in path.stem.split("-")] for path in paths]
-    kept = [(path, LABEL_OF_EMOTION[f[2]], f[6]) for path, f in zip(paths, fields) if f[6] <= 20]
-    return [numpy.array(column) if i else column for i, column in enumerate(map(list, zip(*kept)))]
-
-
-def read(path):
-    samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
-    divisor = numpy.gcd(rate, RATE)
-    return scipy.signal.resample_poly(samples.mean(axis=1), RATE // divisor, rate // divisor)
-
-
-def spoken(samples):
-    """First and last sample of what is at most 40 dB below the loudest 20 ms."""
-    frames = samples[: samples.size // 320 * 320].reshape(-1, 320)
-    power = (frames**2).mean(axis=1)
-    loud = numpy.flatnonzero(power > power.max() * 1e-4)
-    return loud[0] * 320, (loud[-1] + 1) * 320
-
-
-def with_margins(samples, before, after):
-    """What is spoken with some of the silence around it, as an endpointer cuts it; margins in seconds."""
-    start, end = spoken(samples)
-    return samples[max(0, start - int(before * RATE)) : end + int(after * RATE)]
-
-
-def augmented(samples, noise, rng):
-    """Another endpoint, speed 0.9 to 1.1, office noise at 5 to 30 dB, gain -18 to 6 dB."""
-    samples = with_margins(samples, rng.uniform(0.1, 0.4), rng.uniform(0.0, 0.5))
-    samples = scipy.signal.resample_poly(samples, 100, rng.integers(90, 111))
-    if rng.random() < 0.8:
-        start = rng.integers(noise.size - samples.size)
-        piece = noise[start : start + samples.size]
-        ratio = (samples**2).mean() / (piece**2).mean() / 10 ** (rng.uniform(5, 30) / 10)
-        samples = samples + piece * numpy.sqrt(ratio)
-    return numpy.clip(samples * 10 ** (rng.uniform(-18, 6) / 20), -1, 1)
-
-
 def features(paths, noise_path, program):
     """[clip][copy] of float32 [frames, 40], by the pipeline's own code."""
-    noise = read(noise_path)
     with tempfile.TemporaryDirectory() as folder:
         wav, npy = Path(folder, "wav"), Path(folder, "npy")
         wav.mkdir()
-        for index, path in enumerate(paths):
-            samples = read(path)
-            for number in range(COPIES):
-                rng = numpy.random.default_rng([SEED, index, number])
-                made = augmented(samples, noise, rng) if number else with_margins(samples, 0.3, 0.3)
-                soundfile.write(wav / f"{index:05}-{number}.wav", made.astype("float32"), RATE, subtype="FLOAT")
+        clips.write(paths, noise_path, COPIES, wav)
         subprocess.run([*program, wav, npy, "--preset", FEATURES["preset"]], cwd=REPOSITORY, check=True)
         return [[numpy.load(npy / f"{i:05}-{n}.npy") for n in range(COPIES)] for i in range(len(paths))]
 
@@ -208,7 +151,7 @@ def report(name, scores, labels, temperature):
 
 def cross_validate(clip_features, labels, actors):
     """The number of epochs that the held-out speakers prefer, and the temperature fitted on them."""
-    fold_of = (actors - 1) % FOLDS  # Two women and two men in each.
+    fold_of = clips.folds(actors)
     held_out = [numpy.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
     snapshots, recalls = [], []
     for fold, held in enumerate(held_out):
@@ -289,7 +232,7 @@ def main():
     torch.set_num_threads(1)  # The same sums in the same order on every machine.
     torch.use_deterministic_algorithms(True)
 
-    paths, labels, actors = clips(arguments.data)
+    paths, labels, actors = clips.find(arguments.data)
     clip_features = features(paths, arguments.noise, program)
     seconds = [len(copies[0]) / 100 for copies in clip_features]
     print(f"{len(paths)} clips of {min(seconds):.1f} to {max(seconds):.1f} s", flush=True)

@@ -55,7 +55,7 @@ enum EngineArguments {
     /// ONNX Runtime, as in the nodes `encoder` and `decoder`
     Ears {
         /// As the encoder's
-        #[arg(long, value_name = "MILLISECONDS", default_value_t = 500)]
+        #[arg(long, value_name = "MILLISECONDS", default_value_t = 200)]
         tail_ms: u16,
         #[command(flatten)]
         decoder: undertone_decoder::Arguments,

@@ -7,7 +7,7 @@ use undertone_encoder::{EncoderModel, Precision};
 use undertone_inference::{Config, ModelFolder, Session, Tensor};
 
 use crate::error::DecoderError;
-use crate::memory::{HEAD, Memory, Projection, Silence};
+use crate::memory::{HEAD, Memory, Projection, Silence, means_of_silence};
 use crate::rules::Rules;
 use crate::vocabulary::Vocabulary;
 
@@ -126,7 +126,8 @@ impl DecoderModel {
             names: Names::new(sizes.layers),
             files: BTreeMap::new(),
         };
-        model.silence = Silence::new(&model.project(&states)?);
+        let means = means_of_silence(&states, model.width());
+        model.silence = Silence::new(model.project(&means)?);
         model.files = folder.used();
         Ok(model)
     }

@@ -8,6 +8,7 @@ use clap::Parser;
 use undertone_encoder::{Arguments, EncoderFactory, EncoderModel, Precision};
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, Phase, Speech};
+use undertone_recognition::TAIL;
 use undertone_source::AudioFile;
 use undertone_stage::{Factory, Stage};
 

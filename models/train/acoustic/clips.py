@@ -1,0 +1,76 @@
+"""The clips that the acoustic models are trained on, as an endpointer would cut them, and augmented."""
+
+import sys
+
+import numpy
+import scipy.signal
+import soundfile
+
+RATE = 16_000
+SEED = 1
+FOLDS = 5
+
+LABELS = ["negative", "neutral", "positive"]
+# RAVDESS's third field: neutral, calm, happy, sad, angry, fearful, disgust, surprised.
+LABEL_OF_EMOTION = {1: 1, 2: 1, 3: 2, 4: 0, 5: 0, 6: 0, 7: 0, 8: 2}
+
+
+def find(folder):
+    """Paths, labels and actors of the speech clips of RAVDESS: 03-01-EMOTION-INTENSITY-SENTENCE-REPETITION-ACTOR."""
+    paths = sorted(p for p in folder.rglob("03-01-*-*-*-*-*") if p.suffix in (".flac", ".wav"))
+    if not paths:
+        sys.exit(
+            f"{folder}: no RAVDESS speech clips (03-01-*.wav or .flac) in this folder. "
+            "Download Audio_Speech_Actors_01-24 of https://doi.org/10.5281/zenodo.1188976, unpack it, and give its folder."
+        )
+    fields = [[int(field) for field in path.stem.split("-")] for path in paths]
+    kept = [(path, LABEL_OF_EMOTION[f[2]], f[6]) for path, f in zip(paths, fields) if f[6] <= 20]
+    return [numpy.array(column) if i else column for i, column in enumerate(map(list, zip(*kept)))]
+
+
+def read(path):
+    samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    divisor = numpy.gcd(rate, RATE)
+    return scipy.signal.resample_poly(samples.mean(axis=1), RATE // divisor, rate // divisor)
+
+
+def spoken(samples):
+    """First and last sample of what is at most 40 dB below the loudest 20 ms."""
+    frames = samples[: samples.size // 320 * 320].reshape(-1, 320)
+    power = (frames**2).mean(axis=1)
+    loud = numpy.flatnonzero(power > power.max() * 1e-4)
+    return loud[0] * 320, (loud[-1] + 1) * 320
+
+
+def with_margins(samples, before, after):
+    """What is spoken with some of the silence around it, as an endpointer cuts it; margins in seconds."""
+    start, end = spoken(samples)
+    return samples[max(0, start - int(before * RATE)) : end + int(after * RATE)]
+
+
+def augmented(samples, noise, rng):
+    """Another endpoint, speed 0.9 to 1.1, office noise at 5 to 30 dB, gain -18 to 6 dB."""
+    samples = with_margins(samples, rng.uniform(0.1, 0.4), rng.uniform(0.0, 0.5))
+    samples = scipy.signal.resample_poly(samples, 100, rng.integers(90, 111))
+    if rng.random() < 0.8:
+        start = rng.integers(noise.size - samples.size)
+        piece = noise[start : start + samples.size]
+        ratio = (samples**2).mean() / (piece**2).mean() / 10 ** (rng.uniform(5, 30) / 10)
+        samples = samples + piece * numpy.sqrt(ratio)
+    return numpy.clip(samples * 10 ** (rng.uniform(-18, 6) / 20), -1, 1)
+
+
+def write(paths, noise_path, copies, folder):
+    """Writes CLIP-COPY.wav: of each clip one copy as it is, the others augmented."""
+    noise = read(noise_path)
+    for index, path in enumerate(paths):
+        samples = read(path)
+        for number in range(copies):
+            rng = numpy.random.default_rng([SEED, index, number])
+            made = augmented(samples, noise, rng) if number else with_margins(samples, 0.3, 0.3)
+            soundfile.write(folder / f"{index:05}-{number}.wav", made.astype("float32"), RATE, subtype="FLOAT")
+
+
+def folds(actors):
+    """The fold in which each clip is held out: two women and two men in each."""
+    return (actors - 1) % FOLDS

@@ -1,0 +1,128 @@
+//! The stage on the encoder's states, with the model that comes with the project.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its functions as well"
+)]
+
+use std::path::Path;
+
+use clap::Parser;
+use undertone_acoustic::{Arguments, Kind, Tone, ToneFactory, ToneModel};
+use undertone_messages::{Emotion, Encoding, Scope};
+use undertone_stage::{Factory, Stage};
+
+const WIDTH: usize = 384;
+const HOP: u64 = 320;
+
+fn arguments() -> Arguments {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/acoustic-whisper");
+    Arguments::try_parse_from(["acoustic", "--model", model.to_str().unwrap()]).unwrap()
+}
+
+/// The encoder and the layer that the model's `config.json` names.
+fn known() -> (String, u32) {
+    let path = arguments().model.join("config.json");
+    let config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let feature = &config["feature"];
+    (feature["encoders"][0].as_str().unwrap().to_owned(), feature["layer"].as_u64().unwrap() as u32)
+}
+
+fn stage() -> Tone {
+    let arguments = arguments();
+    ToneFactory::load(&arguments).unwrap().create(&arguments, &"session".into()).unwrap()
+}
+
+/// Numbers like states, those of frames `first..first + count`.
+fn states(first: usize, count: usize) -> Vec<f32> {
+    (first * WIDTH..(first + count) * WIDTH).map(|index| (index * 7919 % 1000) as f32 / 250.0 - 2.0).collect()
+}
+
+/// A window of `count` frames from the segment's frame `first`, with 10 frames of silence behind it.
+fn window(first: usize, count: usize, complete: bool) -> Encoding {
+    let (encoder, layer) = known();
+    let (frames, start) = (count + 10, 8_000 + first as u64 * HOP);
+    let silence = vec![100.0; 10 * WIDTH];
+    let other = vec![-50.0; frames * WIDTH];
+    Encoding {
+        segment: 4,
+        start,
+        end: start + count as u64 * HOP,
+        complete,
+        frames: frames as u32,
+        hop: HOP as u32,
+        width: WIDTH as u32,
+        states: vec![0.0; frames * WIDTH].into(),
+        layers: vec![layer % 4 + 1, layer],
+        layer_states: [other, states(first, count), silence].concat().into(),
+        energies: Vec::new().into(),
+        model: encoder,
+    }
+}
+
+fn push(windows: impl IntoIterator<Item = Encoding>) -> Vec<Emotion> {
+    let (mut stage, mut output) = (stage(), Vec::new());
+    for window in windows {
+        stage.push(window, &mut output).unwrap();
+    }
+    stage.finish(&mut output).unwrap();
+    output
+}
+
+fn error(windows: impl IntoIterator<Item = Encoding>) -> String {
+    let (mut stage, mut output) = (stage(), Vec::new());
+    let failed = windows.into_iter().find_map(|window| stage.push(window, &mut output).err());
+    failed.or_else(|| stage.finish(&mut output).err()).unwrap().to_string()
+}
+
+#[test]
+fn the_model_says_what_it_hears() {
+    assert_eq!(Kind::read(&arguments()).unwrap(), Kind::Encoding);
+    let cnn = Arguments::try_parse_from(["acoustic", "--model", "acoustic-cnn"]).unwrap();
+    assert_eq!(Kind::read(&cnn).unwrap(), Kind::Mfcc);
+}
+
+#[test]
+fn a_segment_is_judged_by_the_layer_of_the_model_without_the_silence_behind_it() {
+    let emotions = push([window(0, 120, true)]);
+    assert_eq!(emotions.len(), 1);
+    let emotion = &emotions[0];
+    assert_eq!((emotion.segment, emotion.start, emotion.end), (4, 8_000, 8_000 + 120 * HOP));
+    assert_eq!((emotion.scope, emotion.modality.as_str()), (Scope::Segment, "voice"));
+    assert_eq!(emotion.labels, ["negative", "neutral", "positive"]);
+    let mut model = ToneModel::load(&arguments()).unwrap();
+    assert_eq!(emotion.probabilities, model.probabilities(&states(0, 120)).unwrap());
+}
+
+#[test]
+fn the_windows_of_a_long_segment_are_judged_together() {
+    let whole = push([window(0, 120, true)]).remove(0);
+    assert_eq!(push([window(0, 70, false), window(70, 50, true)]), [whole]);
+}
+
+#[test]
+fn a_segment_that_is_too_short_gets_an_empty_estimate_with_the_reason() {
+    let emotion = push([window(0, 24, true)]).remove(0);
+    assert!(emotion.labels.is_empty() && emotion.probabilities.is_empty());
+    assert_eq!(emotion.reason, "0.48 s is too short: it has 24 frames, and the model needs 25");
+}
+
+#[test]
+fn what_the_model_does_not_know_is_an_error_that_says_what_to_do() {
+    let (encoder, layer) = known();
+    let lacking = Encoding { layers: vec![layer % 4 + 1, (layer + 1) % 4 + 1], ..window(0, 50, true) };
+    let found = error([lacking]);
+    assert!(found.contains(&format!("--layers {layer}")), "{found}");
+    let other = Encoding { model: "whisper-base-onnx@0123456789ab".to_owned(), ..window(0, 50, true) };
+    let found = error([other]);
+    assert!(found.contains("whisper-base-onnx@0123456789ab") && found.contains(&encoder), "{found}");
+}
+
+#[test]
+fn windows_out_of_order_are_an_error() {
+    let found = error([window(0, 50, false), window(60, 50, true)]);
+    assert!(found.contains("goes on at 24000"), "{found}");
+    let found = error([window(0, 50, false)]);
+    assert!(found.contains("the session ended where its next window was due"), "{found}");
+}
