@@ -1,11 +1,12 @@
-//! Time of one estimate on the default model: a window of 3 s, 300 frames of 40 coefficients.
+//! Time of one estimate: by the default model on a window of 3 s, 300 frames of 40 coefficients; and from the encoder's
+//! states of 5 s and 15 s.
 
 use std::hint::black_box;
 use std::process::ExitCode;
 
 use clap::Parser;
 use criterion::Criterion;
-use undertone_acoustic::{AcousticModel, Arguments};
+use undertone_acoustic::{AcousticModel, Arguments, ToneModel};
 use undertone_inference::ModelError;
 
 fn main() -> ExitCode {
@@ -25,5 +26,13 @@ fn bench(criterion: &mut Criterion) -> Result<(), ModelError> {
     criterion.bench_function("acoustic, window of 3 s", |bencher| {
         bencher.iter(|| black_box(model.probabilities(black_box(&values))));
     });
+    let mut tone = ToneModel::load(&Arguments::parse_from(["acoustic", "--model", "acoustic-whisper"]))?;
+    for seconds in [5, 15] {
+        let states: Vec<f32> =
+            (0..seconds * 50 * 384).map(|index| (index * 7919 % 1000) as f32 / 250.0 - 2.0).collect();
+        criterion.bench_function(&format!("acoustic, encoding of {seconds} s"), |bencher| {
+            bencher.iter(|| black_box(tone.probabilities(black_box(&states))));
+        });
+    }
     Ok(())
 }

@@ -105,7 +105,7 @@ impl Frames {
     }
 }
 
-/// A model on ONNX Runtime that turns rows of values into logits: `f32[batch, rows, width]` with any number of rows into
+/// A model on ONNX Runtime that turns frames into logits: `f32[batch, frames, width]` with any number of frames into
 /// `f32[batch, labels]`.
 #[derive(Debug)]
 pub(crate) struct Classifier {
@@ -130,7 +130,7 @@ impl Classifier {
         let session = Session::open(folder, "model.onnx", threads)?;
         let input = session.only_input_or(input).to_owned();
         let output = session.only_output_or("logits").to_owned();
-        let values = [Fixed(1), Open("rows"), Fixed(width)];
+        let values = [Fixed(1), Open("frames"), Fixed(width)];
         let logits = [Fixed(1), Fixed(config.labels()?.len())];
         session.check(
             &[Port { name: &input, element: Element::F32, shape: &values }],
