@@ -112,6 +112,28 @@ impl<S: Stage> Sessions<S> {
     }
 }
 
+/// A change of arguments that cannot be made at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--{name} cannot be changed while the graph runs: stop the graph, write it under `args:` and start again"
+)]
+pub struct FixedArgument {
+    /// The argument, without its dashes.
+    pub name: &'static str,
+}
+
+/// For arguments that cannot be changed, each with whether it is as it was.
+///
+/// # Errors
+///
+/// The first that is not.
+pub fn check_fixed(arguments: &[(&'static str, bool)]) -> Result<(), FixedArgument> {
+    match arguments.iter().find(|(_, same)| !same) {
+        None => Ok(()),
+        Some((name, _)) => Err(FixedArgument { name }),
+    }
+}
+
 /// Makes a stage's states: what the sessions share, such as a loaded model, and the arguments they start from.
 pub trait Factory: Sized {
     /// The stage's arguments, as they are written in the graph.

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
 use undertone_messages::{Emotion, Features, Phase, SAMPLE_RATE, Scope, SessionId};
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Factory, FixedArgument, Stage};
 
 use crate::arguments::Arguments;
-use crate::estimate::{emotion, lock, too_short};
+use crate::estimate::{check_model, emotion, lock, too_short};
 use crate::model::{AcousticModel, Frames};
 use crate::segment::Segment;
 
@@ -57,13 +57,8 @@ pub enum AcousticError {
         segment: u64,
     },
     /// A change that cannot be made at run time.
-    #[error(
-        "--{name} cannot be changed while the graph runs, only --every-ms can: stop the graph, write it under `args:` and start again"
-    )]
-    Fixed {
-        /// The argument.
-        name: &'static str,
-    },
+    #[error(transparent)]
+    Fixed(#[from] FixedArgument),
 }
 
 /// The acoustic estimates of one session.
@@ -204,14 +199,7 @@ impl Factory for AcousticFactory {
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Acoustic) -> Result<(), AcousticError> {
-        let fixed = [
-            ("model", arguments.model == self.arguments.model),
-            ("threads", arguments.threads == self.arguments.threads),
-            ("onnxruntime", arguments.onnxruntime == self.arguments.onnxruntime),
-        ];
-        if let Some((name, _)) = fixed.into_iter().find(|(_, same)| !same) {
-            return Err(AcousticError::Fixed { name });
-        }
+        check_model(arguments, &self.arguments)?;
         stage.interval = interval(arguments);
         Ok(())
     }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
 use undertone_messages::{Emotion, Encoding, Scope, SessionId, WindowError, WindowOrder};
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Factory, FixedArgument, Stage};
 
 use crate::arguments::Arguments;
-use crate::estimate::{emotion, lock, too_short};
+use crate::estimate::{check_model, emotion, lock, too_short};
 use crate::model::ToneModel;
 
 /// What can be wrong with the model or the encodings.
@@ -49,10 +49,8 @@ pub enum ToneError {
     #[error(transparent)]
     Order(#[from] WindowError),
     /// A change that cannot be made at run time.
-    #[error(
-        "the arguments cannot be changed while the graph runs: stop it, write them under `args:` and start again"
-    )]
-    Fixed,
+    #[error(transparent)]
+    Fixed(#[from] FixedArgument),
 }
 
 /// The acoustic estimates of one session, from what the encoder makes of it.
@@ -125,12 +123,6 @@ pub struct ToneFactory {
     loaded: Arguments,
 }
 
-impl ToneFactory {
-    fn check_fixed(&self, arguments: &Arguments) -> Result<(), ToneError> {
-        if *arguments == self.loaded { Ok(()) } else { Err(ToneError::Fixed) }
-    }
-}
-
 impl Factory for ToneFactory {
     type Arguments = Arguments;
     type Stage = Tone;
@@ -144,12 +136,11 @@ impl Factory for ToneFactory {
         lock(&self.model).classifier.files().clone()
     }
 
-    fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Tone, ToneError> {
-        self.check_fixed(arguments)?;
+    fn create(&mut self, _: &Arguments, _: &SessionId) -> Result<Tone, ToneError> {
         Ok(Tone { model: Arc::clone(&self.model), order: WindowOrder::default(), states: Vec::new() })
     }
 
     fn adjust(&mut self, arguments: &Arguments, _: &mut Tone) -> Result<(), ToneError> {
-        self.check_fixed(arguments)
+        Ok(check_model(arguments, &self.loaded)?)
     }
 }

@@ -5,6 +5,7 @@ use undertone_recognition::SpeechError;
 use whisper_rs::WhisperError;
 
 use crate::model_file::ModelFileError;
+use undertone_stage::FixedArgument;
 
 /// What can be wrong with the arguments, the model or the speech.
 #[derive(Debug, thiserror::Error)]
@@ -48,13 +49,8 @@ pub enum AsrError {
         model: String,
     },
     /// A change that cannot be made at run time.
-    #[error(
-        "--{name} cannot be changed while the graph runs: stop the graph, write it under `args:` and start again"
-    )]
-    Fixed {
-        /// The argument.
-        name: &'static str,
-    },
+    #[error(transparent)]
+    Fixed(#[from] FixedArgument),
     /// Speech that is not as its contract says.
     #[error(transparent)]
     Speech(#[from] SpeechError),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use undertone_inference::ModelFolder;
 use undertone_messages::{SAMPLE_RATE, SessionId, Speech, Transcript};
 use undertone_recognition::{Collector, Segment, Transcription};
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Factory, Stage, check_fixed};
 
 use crate::arguments::Arguments;
 use crate::error::AsrError;
@@ -97,9 +97,6 @@ impl AsrFactory {
     fn check_fixed(&self, arguments: &Arguments) -> Result<(), AsrError> {
         let fixed =
             [("model", arguments.model == self.loaded.model), ("file", arguments.file == self.loaded.file)];
-        match fixed.into_iter().find(|(_, same)| !same) {
-            None => Ok(()),
-            Some((name, _)) => Err(AsrError::Fixed { name }),
-        }
+        Ok(check_fixed(&fixed)?)
     }
 }

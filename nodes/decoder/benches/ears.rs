@@ -15,11 +15,7 @@ use undertone_source::AudioFile;
 fn speech(seconds: usize) -> Vec<f32> {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recordings/session/libri-1088-134315-0000.flac");
-    let mut file = AudioFile::open(&path).expect("the recording");
-    let (mut samples, mut piece) = (Vec::new(), Vec::new());
-    while file.read(&mut piece).expect("samples").is_some() {
-        samples.extend_from_slice(&piece);
-    }
+    let mut samples = AudioFile::read_whole(&path).expect("the recording");
     samples.truncate(seconds * 16_000);
     samples
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use undertone_encoder::EncoderError;
 use undertone_inference::ModelError;
 use undertone_messages::WindowError;
+use undertone_stage::FixedArgument;
 
 /// What can be wrong with the arguments, the model or the encoding.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +56,6 @@ pub enum DecoderError {
     #[error(transparent)]
     Order(#[from] WindowError),
     /// A change that cannot be made at run time.
-    #[error(
-        "--{name} cannot be changed while the graph runs: stop the graph, write it under `args:` and start again"
-    )]
-    Fixed {
-        /// The argument.
-        name: &'static str,
-    },
+    #[error(transparent)]
+    Fixed(#[from] FixedArgument),
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, SessionId, Transcript, WindowOrder, seconds};
 use undertone_recognition::{Guard, Recognition, Transcription, judge};
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Factory, Stage, check_fixed};
 
 use crate::arguments::Arguments;
 use crate::error::DecoderError;
@@ -147,9 +147,6 @@ impl DecoderFactory {
             ("threads", arguments.threads == self.loaded.threads),
             ("onnxruntime", arguments.onnxruntime == self.loaded.onnxruntime),
         ];
-        match fixed.into_iter().find(|(_, same)| !same) {
-            None => Ok(()),
-            Some((name, _)) => Err(DecoderError::Fixed { name }),
-        }
+        Ok(check_fixed(&fixed)?)
     }
 }

@@ -20,13 +20,7 @@ fn session() -> PathBuf {
 }
 
 fn samples(file: &str) -> Vec<f32> {
-    let mut file = AudioFile::open(&session().join(file)).unwrap();
-    assert_eq!(file.sample_rate(), 16_000);
-    let (mut samples, mut piece) = (Vec::new(), Vec::new());
-    while file.read(&mut piece).unwrap().is_some() {
-        samples.extend_from_slice(&piece);
-    }
-    samples
+    AudioFile::read_whole(&session().join(file)).unwrap()
 }
 
 fn folder() -> ModelFolder {

@@ -51,11 +51,7 @@ fn encode(
     arguments: &Arguments,
     path: &Path,
 ) -> Result<Encoding, Box<dyn Error>> {
-    let mut file = AudioFile::open(path)?;
-    let (mut samples, mut piece) = (Vec::new(), Vec::new());
-    while file.read(&mut piece)?.is_some() {
-        samples.extend_from_slice(&piece);
-    }
+    let samples = AudioFile::read_whole(path)?;
     let end = samples.len() as u64;
     let speech = |phase, samples: Vec<f32>| Speech {
         segment: 0,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use undertone_inference::ModelError;
 use undertone_recognition::SpeechError;
+use undertone_stage::FixedArgument;
 
 /// What can be wrong with the arguments, the model or the speech.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +40,6 @@ pub enum EncoderError {
         layer: u32,
     },
     /// A change that cannot be made at run time.
-    #[error(
-        "the arguments of an encoder cannot be changed while the graph runs: stop the graph, write them under `args:` and start again"
-    )]
-    Fixed,
+    #[error(transparent)]
+    Fixed(#[from] FixedArgument),
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, SAMPLE_RATE, SessionId, Speech};
 use undertone_recognition::{Collector, POSITION, Segment, energies, windows};
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Factory, Stage, check_fixed};
 
 use crate::arguments::Arguments;
 use crate::error::EncoderError;
@@ -105,7 +105,15 @@ impl Factory for EncoderFactory {
 
 impl EncoderFactory {
     fn check_fixed(&self, arguments: &Arguments) -> Result<(), EncoderError> {
-        if *arguments == self.loaded { Ok(()) } else { Err(EncoderError::Fixed) }
+        let (now, loaded) = (arguments, &self.loaded);
+        Ok(check_fixed(&[
+            ("model", now.model == loaded.model),
+            ("precision", now.precision == loaded.precision),
+            ("layers", now.layers == loaded.layers),
+            ("tail-ms", now.tail_ms == loaded.tail_ms),
+            ("threads", now.threads == loaded.threads),
+            ("onnxruntime", now.onnxruntime == loaded.onnxruntime),
+        ])?)
     }
 }
 

@@ -20,13 +20,7 @@ fn repository() -> PathBuf {
 
 /// "then in the same operations with ugly ones", LJ Speech.
 fn clip() -> Vec<f32> {
-    let mut file = AudioFile::open(&repository().join("recordings/session/LJ001-0013.flac")).unwrap();
-    assert_eq!(file.sample_rate(), 16_000);
-    let (mut samples, mut piece) = (Vec::new(), Vec::new());
-    while file.read(&mut piece).unwrap().is_some() {
-        samples.extend_from_slice(&piece);
-    }
-    samples
+    AudioFile::read_whole(&repository().join("recordings/session/LJ001-0013.flac")).unwrap()
 }
 
 fn model(precision: Precision) -> EncoderModel {

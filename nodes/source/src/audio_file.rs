@@ -102,6 +102,20 @@ impl AudioFile {
         self.decoder.take_tolerated()
     }
 
+    /// All samples of a file at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`AudioFile::open`] and [`AudioFile::read`].
+    pub fn read_whole(path: &Path) -> Result<Vec<f32>, SourceError> {
+        let mut file = Self::open(path)?;
+        let (mut samples, mut piece) = (Vec::new(), Vec::new());
+        while file.read(&mut piece)?.is_some() {
+            samples.extend_from_slice(&piece);
+        }
+        Ok(samples)
+    }
+
     /// Replaces `output` by the next samples, of no particular number. Gives the number of samples at 16 kHz that are
     /// lost right before them (always 0 under [`Corruption::Refuse`]), or `None` at the end.
     ///

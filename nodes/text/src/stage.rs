@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use undertone_inference::ModelError;
 use undertone_messages::{Emotion, Scope, SessionId, Transcript, TranscriptStatus};
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Factory, FixedArgument, Stage, check_fixed};
 
 use crate::arguments::Arguments;
 use crate::model::TextModel;
@@ -34,13 +34,8 @@ pub enum TextError {
         error: String,
     },
     /// A change that cannot be made at run time.
-    #[error(
-        "--{name} cannot be changed while the graph runs, only --partials can: stop the graph, write it under `args:` and start again"
-    )]
-    Fixed {
-        /// The argument.
-        name: &'static str,
-    },
+    #[error(transparent)]
+    Fixed(#[from] FixedArgument),
 }
 
 /// The text estimates of one session.
@@ -125,14 +120,11 @@ impl Factory for TextFactory {
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Text) -> Result<(), TextError> {
-        let fixed = [
+        check_fixed(&[
             ("model", arguments.model == self.arguments.model),
             ("threads", arguments.threads == self.arguments.threads),
             ("onnxruntime", arguments.onnxruntime == self.arguments.onnxruntime),
-        ];
-        if let Some((name, _)) = fixed.into_iter().find(|(_, same)| !same) {
-            return Err(TextError::Fixed { name });
-        }
+        ])?;
         stage.partials = arguments.partials;
         Ok(())
     }

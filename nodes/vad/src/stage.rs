@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use undertone_messages::{AudioFrame, SAMPLE_RATE, SessionId, Speech, seconds};
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Factory, FixedArgument, Stage, check_fixed};
 
 use crate::arguments::{Arguments, ArgumentsError, DetectorKind};
 use crate::detector::{Detector, DetectorError};
@@ -57,13 +57,8 @@ pub enum VadError {
         value: f32,
     },
     /// A change that cannot be made at run time.
-    #[error(
-        "--{name} cannot be changed while the graph runs, only thresholds and durations can: stop the graph, write it under `args:` and start again"
-    )]
-    Fixed {
-        /// The argument.
-        name: &'static str,
-    },
+    #[error(transparent)]
+    Fixed(#[from] FixedArgument),
 }
 
 /// Voice activity detection in one session.
@@ -247,9 +242,6 @@ impl VadFactory {
             ("onnxruntime", arguments.onnxruntime == loaded.onnxruntime),
             ("threads", arguments.threads == loaded.threads),
         ];
-        match fixed.into_iter().find(|(_, same)| !same) {
-            None => Ok(()),
-            Some((name, _)) => Err(VadError::Fixed { name }),
-        }
+        Ok(check_fixed(&fixed)?)
     }
 }
