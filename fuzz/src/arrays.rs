@@ -12,12 +12,14 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Fields, Float16Type, Float32Type, Float64Type, Int8Type, Int32Type,
     Int64Type, TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use undertone_messages::{AudioFrame, Emotion, Features, Message, Sentiment, Speech, Transcript, Watermark};
+use undertone_messages::{
+    AudioFrame, Emotion, Encoding, Features, Message, Sentiment, Speech, Transcript, Watermark,
+};
 
 /// Names that some message has a field of, and one that none has.
-const NAMES: [&str; 12] = [
-    "session", "seq", "last", "start", "end", "position", "samples", "labels", "words", "digest", "item",
-    "other",
+const NAMES: [&str; 13] = [
+    "session", "seq", "last", "start", "end", "position", "samples", "layers", "labels", "words", "digest",
+    "item", "other",
 ];
 
 /// The fields of a message of any type.
@@ -25,6 +27,7 @@ pub fn message_fields(u: &mut Unstructured<'_>) -> Result<Fields> {
     u.choose(&[
         Message::<AudioFrame>::fields,
         Message::<Speech>::fields,
+        Message::<Encoding>::fields,
         Message::<Features>::fields,
         Message::<Emotion>::fields,
         Message::<Transcript>::fields,

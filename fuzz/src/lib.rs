@@ -6,7 +6,8 @@ use std::path::Path;
 
 use arrow::array::{Array, StructArray};
 use undertone_messages::{
-    AudioFrame, Body, Emotion, Features, Header, Message, Sentiment, Speech, Transcript, Watermark,
+    AudioFrame, Body, Emotion, Encoding, Features, Header, Message, Sentiment, Speech, Transcript, Watermark,
+    WindowOrder,
 };
 use undertone_recording::{TopicReader, compact, message_digest};
 
@@ -20,11 +21,15 @@ pub fn decode_as_each(array: &dyn Array) {
     decode::<Speech>(array);
     decode::<Features>(array);
     decode::<Emotion>(array);
+    decode::<Encoding>(array);
     decode::<Transcript>(array);
     decode::<Sentiment>(array);
     decode::<Watermark>(array);
     if let Ok(Message { body: Some(frame), .. }) = Message::<AudioFrame>::decode(array) {
         let _ = frame.end();
+    }
+    if let Ok(Message { body: Some(encoding), .. }) = Message::<Encoding>::decode(array) {
+        let _ = (encoding.frames_of_speech(), WindowOrder::default().accept(&encoding));
     }
 }
 
