@@ -51,7 +51,6 @@ impl Encoding {
 
 impl Body for Encoding {
     const NAME: &'static str = "Encoding";
-    const LARGE: bool = true;
 
     fn fields() -> Vec<Field> {
         vec![

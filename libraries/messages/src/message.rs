@@ -14,8 +14,6 @@ pub type SessionId = Arc<str>;
 pub trait Body: Sized {
     /// The name of the message type, as in the dora type library.
     const NAME: &'static str;
-    /// Whether messages are hundreds of kilobytes by nature.
-    const LARGE: bool = false;
 
     /// The fields behind `session`, `seq` and `last`, in wire order.
     fn fields() -> Vec<Field>;

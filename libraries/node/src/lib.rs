@@ -50,5 +50,5 @@ pub use feed::{Feed, Pace};
 pub use lead::Lead;
 pub use node::{Delivery, Event, Inputs, Next, Node, Outputs};
 pub use report::{Incident, IncidentKind, InputReport, NodeReport, Wire};
-pub use run::{Start, run, run_sending_large, run_stage, serve};
+pub use run::{Start, run, run_stage, serve};
 pub use trace::{Capture, Hop, Trace, now_ns};

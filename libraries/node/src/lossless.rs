@@ -11,18 +11,16 @@ use eyre::{Context, Result};
 use tempfile::NamedTempFile;
 
 const VARIABLE: &str = "DORA_ZENOH_CONFIG_OVERLAY";
+const THRESHOLD: &str = "DORA_ZERO_COPY_THRESHOLD";
 /// From how many bytes on dora sends a message through shared memory, unless the environment says otherwise.
 ///
 /// Zenoh takes a buffer in shared memory back if the threads that watch over it get no processor for about a tenth of a
 /// second while the message is on its way, and the message is lost (zenoh-shm 1.10, `watchdog`; a run then fails on the
 /// hole, but a live session is over). So what fits into one of the transport's batches of 64 KiB goes through the socket,
 /// at the price of a copy that costs less than the rest of its way: an hour of speech replays just as fast. What is larger
-/// would be cut into pieces, and has shared memory, without a copy.
-const THRESHOLD: (&str, u32) = ("DORA_ZERO_COPY_THRESHOLD", 60_000);
-/// The shared memory of a node whose messages are as large as that by nature; the others have dora's 8 MiB. All of it is
-/// taken at the start. When it is full, dora sends by another way, on which messages may overtake each other, so there must
-/// be enough for what is under way: of an encoder, a minute's states of several layers.
-const LARGE_POOL: (&str, u32) = ("DORA_NODE_SHM_POOL_SIZE", 1 << 24);
+/// would be cut into pieces, and has shared memory, without a copy. Of that, dora's 8 MiB hold a minute of an encoder's
+/// states; what finds no room goes by the daemon and is put in order again where it arrives.
+const THRESHOLD_BYTES: &str = "60000";
 const OVERLAY: &str = include_str!("../../../dataflows/lossless.json5");
 
 /// The overlay file; dora reads it while the node joins the graph.
@@ -30,8 +28,7 @@ pub(crate) struct Overlay(
     #[expect(dead_code, reason = "kept until dora has read the file")] Option<NamedTempFile>,
 );
 
-/// Makes this process's publishers block on congestion, and send through shared memory what is worth it; `large` says
-/// whether there is much of that.
+/// Makes this process's publishers block on congestion, and send through shared memory what is worth it.
 ///
 /// # Errors
 ///
@@ -40,12 +37,10 @@ pub(crate) struct Overlay(
 /// # Safety
 ///
 /// No other thread may run yet: the environment is not synchronised.
-pub(crate) unsafe fn block_on_congestion(large: bool) -> Result<Overlay> {
-    for (variable, bytes) in [THRESHOLD].into_iter().chain(large.then_some(LARGE_POOL)) {
-        if std::env::var_os(variable).is_none() {
-            // SAFETY: the caller guarantees that no other thread runs.
-            unsafe { std::env::set_var(variable, bytes.to_string()) };
-        }
+pub(crate) unsafe fn block_on_congestion() -> Result<Overlay> {
+    if std::env::var_os(THRESHOLD).is_none() {
+        // SAFETY: the caller guarantees that no other thread runs.
+        unsafe { std::env::set_var(THRESHOLD, THRESHOLD_BYTES) };
     }
     if let Some(path) = std::env::var_os(VARIABLE) {
         if std::fs::read_to_string(&path).is_ok_and(|overlay| overlay != OVERLAY) {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, FromArgMatches, Parser};
 use eyre::{Context, Result, bail};
 use tracing::level_filters::LevelFilter;
-use undertone_messages::{Body, Message, SessionId};
+use undertone_messages::{Message, SessionId};
 use undertone_stage::{Factory, Sessions, Stage};
 
 use crate::logs;
@@ -78,15 +78,6 @@ impl<A: Parser + Clone> Start<A> {
 
 /// Runs a node's process: arguments, log and exit code around `body`.
 pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> ExitCode {
-    run_sending(false, body)
-}
-
-/// As [`run`], for a node that may send messages with [`Body::LARGE`](undertone_messages::Body::LARGE).
-pub fn run_sending_large<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> ExitCode {
-    run_sending(true, body)
-}
-
-fn run_sending<A: Parser + Clone>(large: bool, body: impl FnOnce(Start<A>) -> Result<()>) -> ExitCode {
     let (arguments, own) = match parse::<A>(std::env::args_os(), &Changes::new()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -98,8 +89,7 @@ fn run_sending<A: Parser + Clone>(large: bool, body: impl FnOnce(Start<A>) -> Re
     logs::start(own.log_level);
     return_memory();
     // SAFETY: this is the process's first thread, and no other has been started yet.
-    let outcome =
-        unsafe { block_on_congestion(large) }.and_then(|overlay| body(Start { arguments, overlay }));
+    let outcome = unsafe { block_on_congestion() }.and_then(|overlay| body(Start { arguments, overlay }));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
@@ -129,7 +119,7 @@ pub fn run_stage<F>(input: &str, output: &str) -> ExitCode
 where
     F: Factory<Arguments: Parser + Clone>,
 {
-    run_sending(<F::Stage as Stage>::Output::LARGE, |start| serve::<F>(start, input, output))
+    run(|start| serve::<F>(start, input, output))
 }
 
 /// What [`run_stage`] does once it knows its arguments, for a node that chooses its stage by them.

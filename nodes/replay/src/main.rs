@@ -9,7 +9,7 @@ use undertone_node::{Feed, Incident, IncidentKind, Inputs, Outputs, Pace, Start}
 use undertone_replay::{Arguments, Player, Wiring};
 
 fn main() -> ExitCode {
-    undertone_node::run_sending_large(replay)
+    undertone_node::run(replay)
 }
 
 fn replay(start: Start<Arguments>) -> Result<()> {
