@@ -1,7 +1,6 @@
 """Trains the head of models/acoustic-whisper, on what the encoder of Whisper makes of RAVDESS: see README.md beside this."""
 
 import argparse
-import hashlib
 import json
 import subprocess
 import tempfile
@@ -11,9 +10,16 @@ import clips
 import numpy
 import onnxruntime
 from clips import FOLDS, LABELS, SEED
+from figures import (
+    confusions,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    recall,
+    write_manifest,
+)
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import confusion_matrix, log_loss, recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -59,38 +65,15 @@ def held_out(features, heard, labels, actors):
     return logits
 
 
-def probabilities(logits, temperature=1.0):
-    powers = numpy.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def recall(logits, labels):
-    """Unweighted average recall."""
-    return recall_score(labels, logits.argmax(axis=1), average="macro")
-
-
-def expected_calibration_error(found, labels, bins=15):
-    sure, right = found.max(axis=1), found.argmax(axis=1) == labels
-    place = numpy.minimum((sure * bins).astype(int), bins - 1)
-    return sum(abs(right[place == b].mean() - sure[place == b].mean()) * (place == b).mean() for b in set(place))
-
-
-def fit_temperature(logits, labels):
-    """The temperature of least negative log-likelihood (Guo et al. 2017), on a grid in steps of 1 %."""
-    grid = numpy.exp(numpy.arange(-160, 161) / 100)
-    return round(float(min(grid, key=lambda t: log_loss(labels, probabilities(logits, t)))), 3)
-
-
 def report(name, logits, labels, actors, temperature):
     fold = clips.folds(actors)
     by_fold = ", ".join(f"{recall(logits[fold == f], labels[fold == f]):.3f}" for f in range(FOLDS))
     right = (logits.argmax(axis=1) == labels).mean()
     print(f"{name}: UAR {recall(logits, labels):.3f} (by fold {by_fold}), accuracy {right:.3f}")
     for t in (1.0, temperature):
-        found = probabilities(logits, t)
-        error = expected_calibration_error(found, labels)
-        print(f"  temperature {t}: ECE {error:.3f}, NLL {log_loss(labels, found):.3f}")
-    print(confusion_matrix(labels, logits.argmax(axis=1)))
+        error, loss = expected_calibration_error(logits, labels, t), negative_log_likelihood(logits, labels, t)
+        print(f"  temperature {t}: ECE {error:.3f}, NLL {loss:.3f}")
+    print(confusions(logits, labels))
 
 
 def export(model, layer, width, temperature, folder):
@@ -130,14 +113,7 @@ def export(model, layer, width, temperature, folder):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(file.SerializeToString())
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    hashes = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in ("config.json", "model.onnx")}
-    manifest = {
-        "name": "acoustic-whisper",
-        "licence": "CC BY-NC-SA 4.0",
-        "source": "models/train/acoustic/head.py on RAVDESS (https://doi.org/10.5281/zenodo.1188976), actors 1 to 20",
-        "files": hashes,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_manifest(folder, "head.py")
     check(model, folder / "model.onnx", width)
 
 

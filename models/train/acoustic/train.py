@@ -2,7 +2,6 @@
 
 import argparse
 import copy
-import hashlib
 import json
 import subprocess
 import tempfile
@@ -15,6 +14,14 @@ from torch import nn
 
 import clips
 from clips import FOLDS, LABELS, RATE, SEED
+from figures import (
+    confusions,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    recall,
+    write_manifest,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 COPIES = 8  # Of each clip: one as it is, the others augmented.
@@ -115,37 +122,16 @@ def windows(rows):
 
 @torch.no_grad()
 def logits(model, pieces):
-    return torch.cat([model(torch.from_numpy(piece)[None]) for piece in pieces])
-
-
-def recall(scores, labels):
-    """Unweighted average recall."""
-    predicted = scores.argmax(dim=1)
-    return float(numpy.mean([(predicted[labels == k] == k).float().mean().item() for k in range(len(LABELS))]))
-
-
-def expected_calibration_error(scores, labels, temperature, bins=15):
-    probability, predicted = (scores / temperature).softmax(dim=1).max(dim=1)
-    right = (predicted == labels).float()
-    place = (probability * bins).long().clamp(max=bins - 1)
-    inside = [place == b for b in range(bins) if (place == b).any()]
-    return float(sum(m.float().mean() * (right[m].mean() - probability[m].mean()).abs() for m in inside))
-
-
-def fit_temperature(scores, labels):
-    """The temperature of least negative log-likelihood (Guo et al. 2017), on a grid in steps of 1 %."""
-    grid = numpy.exp(numpy.arange(-160, 161) / 100)
-    return float(min(grid, key=lambda t: nn.functional.cross_entropy(scores / t, labels)))
+    return torch.cat([model(torch.from_numpy(piece)[None]) for piece in pieces]).numpy()
 
 
 def report(name, scores, labels, temperature):
-    predicted = scores.argmax(dim=1)
-    print(f"{name}: {len(labels)}, UAR {recall(scores, labels):.3f}, accuracy {(predicted == labels).float().mean():.3f}")
+    right = (scores.argmax(axis=1) == labels).mean()
+    print(f"{name}: {len(labels)}, UAR {recall(scores, labels):.3f}, accuracy {right:.3f}")
     before, after = (expected_calibration_error(scores, labels, t) for t in (1.0, temperature))
-    nll = [float(nn.functional.cross_entropy(scores / t, labels)) for t in (1.0, temperature)]
-    print(f"  ECE {before:.3f} before and {after:.3f} after the temperature; NLL {nll[0]:.3f} and {nll[1]:.3f}")
-    for k, label in enumerate(LABELS):
-        row = [int(((labels == k) & (predicted == j)).sum()) for j in range(len(LABELS))]
+    loss = [negative_log_likelihood(scores, labels, t) for t in (1.0, temperature)]
+    print(f"  ECE {before:.3f} before and {after:.3f} after the temperature; NLL {loss[0]:.3f} and {loss[1]:.3f}")
+    for label, row in zip(LABELS, confusions(scores, labels)):
         print(f"  {label:>8} heard as {', '.join(f'{n} {l}' for n, l in zip(row, LABELS))}")
 
 
@@ -155,7 +141,7 @@ def cross_validate(clip_features, labels, actors):
     held_out = [numpy.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
     snapshots, recalls = [], []
     for fold, held in enumerate(held_out):
-        rest, truth = numpy.flatnonzero(fold_of != fold), torch.from_numpy(labels[held])
+        rest, truth = numpy.flatnonzero(fold_of != fold), labels[held]
         models, fold_recalls = [], []
         for model in train(clip_features, labels, rest, EPOCHS, SEED + fold):
             models.append(copy.deepcopy(model))
@@ -173,12 +159,12 @@ def cross_validate(clip_features, labels, actors):
         for models, held in zip(snapshots, held_out):
             for i in held:
                 pieces = pieces_of(clip_features[i][0])
-                scores.append(logits(models[epochs - 1], pieces) if pieces else torch.empty(0, len(LABELS)))
+                scores.append(logits(models[epochs - 1], pieces) if pieces else numpy.empty((0, len(LABELS))))
                 truth += [labels[i]] * len(pieces)
-        return torch.cat(scores), torch.tensor(truth)
+        return numpy.concatenate(scores), numpy.array(truth)
 
     by_window = gathered(windows)
-    temperature = round(fit_temperature(*by_window), 3)
+    temperature = fit_temperature(*by_window)
     print(f"temperature: {temperature}")
     report("windows as served", *by_window, temperature)
     report("windows of 0.5 s", *gathered(lambda rows: windows(rows)[:1]), temperature)
@@ -211,14 +197,7 @@ def export(model, temperature, folder):
         "temperature": temperature,
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    hashes = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in ("config.json", "model.onnx")}
-    manifest = {
-        "name": "acoustic-cnn",
-        "licence": "CC BY-NC-SA 4.0",
-        "source": "models/train/acoustic/train.py on RAVDESS (https://doi.org/10.5281/zenodo.1188976), actors 1 to 20",
-        "files": hashes,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_manifest(folder, "train.py")
 
 
 def main():
