@@ -1,18 +1,32 @@
-//! Where the time goes between the last sample of speech and the result: the default graph at the pace of the clock.
+//! Where the time goes between the last sample of speech and the result: the default graph at the pace of the clock. And
+//! the memory of encoder and decoder meanwhile.
 //!
 //! `cargo bench --workspace --bench latency`. Not a test: it fails only if the graph does.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
+use std::thread;
 
-use harness::{Graph, repository};
+use harness::{Graph, repository, watch};
 use serde_json::Value;
 
 fn main() {
     let session = repository().join("recordings/session");
     let outcome = Graph::open("dataflow.yml", "latency")
         .args("source", &format!("{} --join --silence-ms 1000 --pace realtime", session.display()))
-        .run()
+        .run_with(|folder| {
+            thread::scope(|scope| {
+                for node in ["encoder", "decoder"] {
+                    scope.spawn(move || {
+                        let usage = watch(node, folder);
+                        let [own, all] = [usage.own_memory, usage.memory].map(|bytes| bytes / 1_000_000);
+                        println!(
+                            "{node}: at most {own} MB of memory of its own, {all} MB with what it shares"
+                        );
+                    });
+                }
+            });
+        })
         .expect_success();
     let mut parts: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for result in &outcome.results {

@@ -386,6 +386,8 @@ pub struct Usage {
     pub memory: u64,
     /// The same within its first 10 seconds.
     pub early_memory: u64,
+    /// Of the most memory, what it shares neither with files nor with other processes.
+    pub own_memory: u64,
 }
 
 /// Watches a node of the graph that runs in `folder` until it ends.
@@ -393,9 +395,10 @@ pub fn watch(node: &str, folder: &Path) -> Usage {
     let process = Path::new("/proc").join(find_process(node, folder).to_string());
     let mut usage = Usage::default();
     let begun = Instant::now();
-    while let Some(memory) =
-        fs::read_to_string(process.join("status")).ok().and_then(|status| memory(&status))
-    {
+    while let Some(memory) = fs::read_to_string(process.join("status")).ok().and_then(|status| {
+        usage.own_memory = memory(&status, "RssAnon:").unwrap_or_default().max(usage.own_memory);
+        memory(&status, "VmHWM:")
+    }) {
         usage.memory = memory;
         if begun.elapsed() < Duration::from_secs(10) {
             usage.early_memory = memory;
@@ -406,8 +409,9 @@ pub fn watch(node: &str, folder: &Path) -> Usage {
     usage
 }
 
-fn memory(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+/// A field of proc(5)'s `status`, in bytes.
+fn memory(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
