@@ -55,6 +55,22 @@ pub struct Speech {
     pub probability: f32,
 }
 
+impl Speech {
+    /// A segment of these samples alone, as vad sends one that is there at once.
+    pub fn whole(samples: Vec<f32>) -> [Self; 2] {
+        let end = samples.len() as u64;
+        let speech = |phase, samples: Vec<f32>| Self {
+            segment: 0,
+            start: 0,
+            end,
+            phase,
+            samples: samples.into(),
+            probability: 1.0,
+        };
+        [speech(Phase::Open, samples), speech(Phase::Final, Vec::new())]
+    }
+}
+
 impl Body for Speech {
     const NAME: &'static str = "Speech";
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use undertone_messages::{Body, Message, SessionId};
 
@@ -110,6 +111,12 @@ impl<S: Stage> Sessions<S> {
     pub fn states_mut(&mut self) -> impl Iterator<Item = &mut S> {
         self.states.values_mut().map(|state| &mut state.stage)
     }
+}
+
+/// What sessions share, such as a model. A stage that panicked with it ends its process, so a poisoned lock is as good as
+/// any.
+pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A change of arguments that cannot be made at run time.

@@ -15,8 +15,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER", default_value = "acoustic-cnn")]
     pub model: PathBuf,
 
-    /// From features, there is an estimate every so often while somebody speaks, counted from the start of the segment; a change while
-    /// the graph runs counts from the next segment on
+    /// From features, there is an estimate every so often while somebody speaks, counted from the start of the segment; a
+    /// change while the graph runs counts from the next segment on
     #[arg(long, value_name = "MILLISECONDS", default_value = "500")]
     pub every_ms: NonZeroU32,
 

@@ -1,7 +1,6 @@
 //! What both stages make of an estimate.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use undertone_messages::{Emotion, Scope, seconds};
 use undertone_stage::{FixedArgument, check_fixed};
@@ -36,9 +35,4 @@ pub(crate) fn check_model(arguments: &Arguments, loaded: &Arguments) -> Result<(
         ("threads", arguments.threads == loaded.threads),
         ("onnxruntime", arguments.onnxruntime == loaded.onnxruntime),
     ])
-}
-
-/// Nothing that panics holds the lock, so a poisoned one is as good as any.
-pub(crate) fn lock<T>(model: &Mutex<T>) -> MutexGuard<'_, T> {
-    model.lock().unwrap_or_else(PoisonError::into_inner)
 }

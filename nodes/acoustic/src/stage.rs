@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
 use undertone_messages::{Emotion, Features, Phase, SAMPLE_RATE, Scope, SessionId};
-use undertone_stage::{Factory, FixedArgument, Stage};
+use undertone_stage::{Factory, FixedArgument, Stage, lock};
 
 use crate::arguments::Arguments;
-use crate::estimate::{check_model, emotion, lock, too_short};
+use crate::estimate::{check_model, emotion, too_short};
 use crate::model::{AcousticModel, Frames};
 use crate::segment::Segment;
 

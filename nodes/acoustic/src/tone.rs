@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
 use undertone_messages::{Emotion, Encoding, Scope, SessionId, WindowError, WindowOrder};
-use undertone_stage::{Factory, FixedArgument, Stage};
+use undertone_stage::{Factory, FixedArgument, Stage, lock};
 
 use crate::arguments::Arguments;
-use crate::estimate::{check_model, emotion, lock, too_short};
+use crate::estimate::{check_model, emotion, too_short};
 use crate::model::ToneModel;
 
 /// What can be wrong with the model or the encodings.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use undertone_asr::{Arguments, AsrFactory};
-use undertone_messages::{Phase, Speech};
+use undertone_messages::Speech;
 use undertone_stage::{Factory, Stage};
 
 /// Real speech, repeated to the length that is needed.
@@ -35,15 +35,7 @@ fn utterances(criterion: &mut Criterion) {
                     let mut asr = factory.create(&arguments, &"bench".into()).expect("a session");
                     bencher.iter(|| {
                         let mut output = Vec::new();
-                        for (phase, samples) in [(Phase::Open, samples.clone()), (Phase::Final, Vec::new())] {
-                            let speech = Speech {
-                                segment: 0,
-                                start: 0,
-                                end: (seconds * 16_000) as u64,
-                                phase,
-                                samples: samples.into(),
-                                probability: 1.0,
-                            };
+                        for speech in Speech::whole(samples.clone()) {
                             asr.push(speech, &mut output).expect("a transcript");
                         }
                         output

@@ -4,11 +4,12 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use clap::Parser;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use undertone_decoder::{DecoderModel, Recogniser, Search};
-use undertone_encoder::{EncoderModel, Precision};
+use undertone_encoder::{Arguments, EncoderModel, Precision};
 use undertone_inference::{ModelFolder, load_runtime};
-use undertone_recognition::{Guard, RepetitionRule, TAIL};
+use undertone_recognition::{Guard, RepetitionRule};
 use undertone_source::AudioFile;
 
 /// The beginning of 16 s of LibriSpeech.
@@ -25,6 +26,7 @@ fn utterances(criterion: &mut Criterion) {
     let folder = ModelFolder::find(Path::new("whisper-tiny.en-onnx")).expect("the model");
     let repetition = RepetitionRule { most: 3, least_added: 12, never_again: None };
     let guard = Guard { repetition, most_tokens: 224 };
+    let tail = Arguments::parse_from(["encoder"]).tail();
     let search = Search { beam: 1, timestamps: false, guard };
     for precision in [Precision::Int8, Precision::Fp32] {
         let mut encoder = EncoderModel::load(&folder, precision, NonZeroUsize::MIN).expect("the encoder");
@@ -35,9 +37,9 @@ fn utterances(criterion: &mut Criterion) {
         for seconds in [2, 5, 15] {
             let samples = speech(seconds);
             let length = samples.len() as u64;
-            let states = encoder.encode(&samples, TAIL, &[]).expect("states").states;
+            let states = encoder.encode(&samples, tail, &[]).expect("states").states;
             group.bench_function(BenchmarkId::new("encoder", format!("{seconds} s")), |bencher| {
-                bencher.iter(|| encoder.encode(&samples, TAIL, &[]).expect("states"));
+                bencher.iter(|| encoder.encode(&samples, tail, &[]).expect("states"));
             });
             group.bench_function(BenchmarkId::new("decoder", format!("{seconds} s")), |bencher| {
                 bencher.iter(|| decoder.recognise(&states, length, Some("en"), search).expect("words"));

@@ -27,7 +27,7 @@ use clap::Parser;
 use undertone_asr::AsrFactory;
 use undertone_decoder::DecoderFactory;
 use undertone_encoder::EncoderFactory;
-use undertone_messages::{Phase, Speech, Transcript, TranscriptStatus, seconds};
+use undertone_messages::{Speech, Transcript, TranscriptStatus, seconds};
 use undertone_source::AudioFile;
 use undertone_stage::{Factory, Stage};
 
@@ -101,7 +101,7 @@ impl Engine {
 
     fn transcribe(&mut self, samples: Vec<f32>) -> Result<Transcript, Box<dyn Error>> {
         let session = "session".into();
-        let speech = segment(samples);
+        let speech = Speech::whole(samples).into();
         let transcripts = match self {
             Self::Asr(factory, arguments) => through(factory.create(arguments, &session)?, speech)?,
             Self::Ears { encoder, hears, decoder, writes } => {
@@ -111,19 +111,6 @@ impl Engine {
         };
         Ok(transcripts.into_iter().next().ok_or("no transcript")?)
     }
-}
-
-fn segment(samples: Vec<f32>) -> Vec<Speech> {
-    let end = samples.len() as u64;
-    let speech = |phase, samples: Vec<f32>| Speech {
-        segment: 0,
-        start: 0,
-        end,
-        phase,
-        samples: samples.into(),
-        probability: 1.0,
-    };
-    vec![speech(Phase::Open, samples), speech(Phase::Final, Vec::new())]
 }
 
 fn through<S: Stage>(mut stage: S, input: Vec<S::Input>) -> Result<Vec<S::Output>, S::Error> {

@@ -1,12 +1,12 @@
 //! The stage: encodings in, transcripts out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, SessionId, Transcript, WindowOrder, seconds};
 use undertone_recognition::{Guard, Recognition, Transcription, judge};
-use undertone_stage::{Factory, Stage, check_fixed};
+use undertone_stage::{Factory, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
 use crate::error::DecoderError;
@@ -36,8 +36,7 @@ struct Heard {
 
 impl Decoder {
     fn new(arguments: &Arguments, recogniser: Arc<Mutex<Recogniser>>) -> Result<Self, DecoderError> {
-        let language =
-            recogniser.lock().unwrap_or_else(PoisonError::into_inner).check_language(&arguments.language)?;
+        let language = lock(&recogniser).check_language(&arguments.language)?;
         Ok(Self {
             recogniser,
             arguments: arguments.clone(),
@@ -48,7 +47,7 @@ impl Decoder {
     }
 
     fn recognise(&self, encoding: &Encoding, guard: &Guard) -> Result<Recognition, DecoderError> {
-        let mut recogniser = self.recogniser.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recogniser = lock(&self.recogniser);
         if encoding.model != recogniser.model().encoder() {
             return Err(DecoderError::OtherEncoder {
                 found: encoding.model.clone(),
@@ -92,7 +91,7 @@ impl Stage for Decoder {
                 judge(recognised, length, &energies, &guard, &self.arguments.limits)
             }
         };
-        let recogniser = self.recogniser.lock().unwrap_or_else(PoisonError::into_inner);
+        let recogniser = lock(&self.recogniser);
         output.push(transcription.into_transcript(segment, start, end, recogniser.model().identity()));
         Ok(())
     }
@@ -122,7 +121,7 @@ impl Factory for DecoderFactory {
     }
 
     fn models(&self) -> BTreeMap<String, String> {
-        self.recogniser.lock().unwrap_or_else(PoisonError::into_inner).model().files().clone()
+        lock(&self.recogniser).model().files().clone()
     }
 
     fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Decoder, DecoderError> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use npyz::WriterBuilder;
 use undertone_encoder::{Arguments, EncoderFactory};
-use undertone_messages::{Encoding, Phase, Speech};
+use undertone_messages::{Encoding, Speech};
 use undertone_source::AudioFile;
 use undertone_stage::{Factory, Stage};
 
@@ -51,20 +51,11 @@ fn encode(
     arguments: &Arguments,
     path: &Path,
 ) -> Result<Encoding, Box<dyn Error>> {
-    let samples = AudioFile::read_whole(path)?;
-    let end = samples.len() as u64;
-    let speech = |phase, samples: Vec<f32>| Speech {
-        segment: 0,
-        start: 0,
-        end,
-        phase,
-        samples: samples.into(),
-        probability: 1.0,
-    };
     let mut stage = factory.create(arguments, &"session".into())?;
     let mut output = Vec::new();
-    stage.push(speech(Phase::Open, samples), &mut output)?;
-    stage.push(speech(Phase::Final, Vec::new()), &mut output)?;
+    for speech in Speech::whole(AudioFile::read_whole(path)?) {
+        stage.push(speech, &mut output)?;
+    }
     let encoding = output.pop().filter(|_| output.is_empty());
     Ok(encoding.ok_or("longer than the 30 s that the encoder hears at once")?)
 }

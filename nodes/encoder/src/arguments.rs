@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use undertone_messages::SAMPLE_RATE;
+
 /// Encodes speech, by Whisper's encoder, for the decoder and for whatever hears the tone.
 ///
 /// Takes segments of speech and gives the encoder's states for each that ends. The arguments hold for the whole run.
@@ -33,6 +35,13 @@ pub struct Arguments {
     /// ONNX Runtime's library [default: models/prepared/onnxruntime/libonnxruntime.so]
     #[arg(long, value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Samples of silence behind the speech.
+    pub fn tail(&self) -> usize {
+        usize::from(self.tail_ms) * SAMPLE_RATE as usize / 1000
+    }
 }
 
 /// The numbers that a model's weights are kept in.

@@ -1,12 +1,12 @@
 //! The stage: speech in, encodings out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use undertone_inference::{ModelFolder, load_runtime};
-use undertone_messages::{Encoding, SAMPLE_RATE, SessionId, Speech};
+use undertone_messages::{Encoding, SessionId, Speech};
 use undertone_recognition::{Collector, POSITION, Segment, energies, windows};
-use undertone_stage::{Factory, Stage, check_fixed};
+use undertone_stage::{Factory, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
 use crate::error::EncoderError;
@@ -23,7 +23,7 @@ pub struct Encoder {
 
 impl Encoder {
     fn encode(&self, segment: &Segment, output: &mut Vec<Encoding>) -> Result<(), EncoderError> {
-        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut model = lock(&self.model);
         let length = segment.samples.len();
         for window in windows(&segment.samples) {
             let (start, end) = (segment.start + window.start as u64, segment.start + window.end as u64);
@@ -85,7 +85,7 @@ impl Factory for EncoderFactory {
     }
 
     fn models(&self) -> BTreeMap<String, String> {
-        self.model.lock().unwrap_or_else(PoisonError::into_inner).files().clone()
+        lock(&self.model).files().clone()
     }
 
     fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Encoder, EncoderError> {
@@ -93,7 +93,7 @@ impl Factory for EncoderFactory {
         Ok(Encoder {
             model: self.model.clone(),
             layers: arguments.layers.clone(),
-            tail: usize::from(arguments.tail_ms) * SAMPLE_RATE as usize / 1000,
+            tail: arguments.tail(),
             collector: Collector::default(),
         })
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
 use undertone_messages::{Emotion, Scope, SessionId, Transcript, TranscriptStatus};
-use undertone_stage::{Factory, FixedArgument, Stage, check_fixed};
+use undertone_stage::{Factory, FixedArgument, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
 use crate::model::TextModel;
@@ -52,7 +52,7 @@ impl Stage for Text {
 
     fn push(&mut self, input: Transcript, output: &mut Vec<Emotion>) -> Result<(), TextError> {
         // Nothing that panics holds the lock, so a poisoned one is as good as any.
-        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut model = lock(&self.model);
         let emotion = match input.status {
             TranscriptStatus::Partial if !self.partials => return Ok(()),
             TranscriptStatus::Partial => read(&mut model, &input, Scope::Window)?,
@@ -112,7 +112,7 @@ impl Factory for TextFactory {
     }
 
     fn models(&self) -> BTreeMap<String, String> {
-        self.model.lock().unwrap_or_else(PoisonError::into_inner).files().clone()
+        lock(&self.model).files().clone()
     }
 
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Text, TextError> {
