@@ -7,7 +7,7 @@ DORA := .venv/bin/dora
 GRAPHS := dataflow.yml $(wildcard dataflows/*.yml)
 CARGO_FLAGS := --release --workspace --locked
 
-.PHONY: run test lint bench bless fuzz models build setup
+.PHONY: run test lint bench bless evaluate fuzz models build setup
 
 # Only what the sink prints, without dora's prefix, and what goes wrong.
 PLAIN := sed -uE 's/^[0-9:]{8} STDOUT sink: ?//; t; /^([0-9:]{8} )?[^ ]*:? ?(DEBUG|INFO) /d; /run_inner.*INFO|INFO.*run_inner/d'
@@ -18,6 +18,8 @@ run: build ## Runs the recorded session through the default graph.
 
 test: build ## Proves that it works: unit, property, end-to-end and Python tests.
 	.venv/bin/python -m unittest discover --start-directory models/tests
+	evaluate/setup
+	evaluate/.venv/bin/python -m unittest discover --buffer --start-directory evaluate/tests
 	cargo test $(CARGO_FLAGS)
 
 lint: setup ## Formatting, clippy, and every graph validated with its types and drawn.
@@ -30,6 +32,13 @@ bench: build ## Measures every stage on this machine.
 
 bless: build ## Records the golden recordings again and shows what has changed.
 	recordings/bless
+
+# make evaluate DATA=labels.csv OUTPUT=out/evaluation [GRAPH=dataflows/ears.yml] [OPTIONS="--batch 20"]
+# make evaluate OPTIONS="--ravdess FOLDER" OUTPUT=out/evaluation
+GRAPH ?= dataflow.yml
+OUTPUT ?= out/evaluation
+evaluate: build ## Runs labelled recordings through a graph and reports how well it did.
+	evaluate/run $(if $(DATA),--labels $(DATA)) --graph $(GRAPH) --output $(OUTPUT) $(OPTIONS)
 
 # Needs a nightly compiler and cargo-fuzz (`cargo install cargo-fuzz`).
 FUZZ_SECONDS ?= 600

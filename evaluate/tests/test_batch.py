@@ -1,0 +1,83 @@
+"""Batches: what makes two of them the same, and what a failure says."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+import yaml
+from context import REPOSITORY, tone
+from undertone_evaluate import batch as batches
+from undertone_evaluate import graph as graphs
+from undertone_evaluate.hashing import sha256
+from undertone_evaluate.labels import Row
+
+
+class Batches(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.addCleanup(sha256.cache_clear)
+        self.folder = Path(temporary.name)
+        self.rows = [Row(name, tone(self.folder / f"{name} take 1.wav")) for name in "abc"]
+        self.graph = graphs.read(REPOSITORY / "dataflow.yml")
+
+    def plan(self, graph=None, rows=None, size=2) -> list[batches.Batch]:
+        sha256.cache_clear()
+        return batches.plan(graph or self.graph, rows or self.rows, size, self.folder / "out")
+
+    def test_names_of_sessions_have_no_spaces_and_are_different(self):
+        first, second = self.plan()
+        self.assertEqual(list(first.rows), ["000001-a_take_1", "000002-b_take_1"])
+        self.assertEqual(list(second.rows), ["000001-c_take_1"])
+
+    def test_the_same_is_found_again_and_nothing_else(self):
+        before = [batch.folder for batch in self.plan()]
+        self.assertEqual([batch.folder for batch in self.plan()], before)
+        other = graphs.read(REPOSITORY / "dataflow.yml", {"fusion": "--text-weight 0.5"})
+        self.assertFalse(set(before) & {batch.folder for batch in self.plan(other)})
+        tone(self.rows[0].file, 0.2)
+        changed = [batch.folder for batch in self.plan()]
+        self.assertNotEqual(changed[0], before[0])
+        self.assertEqual(changed[1], before[1])
+
+    def test_an_outcome_of_another_model_is_no_outcome(self):
+        # A model of the user's own, beside the graph.
+        model = self.folder / "my-model/model.onnx"
+        model.parent.mkdir()
+        model.write_bytes(b"weights")
+        whole = yaml.safe_load((REPOSITORY / "dataflow.yml").read_text())
+        next(node for node in whole["nodes"] if node["id"] == "text")["args"] = "--model ./my-model"
+        path = self.folder / "graph.yml"
+        path.write_text(yaml.safe_dump(whole))
+        graph = graphs.read(path)
+        (batch,) = self.plan(graph, size=3)
+        self.assertIsNone(batches.complete(graph, batch))
+        batch.folder.mkdir(parents=True)
+        batch.kept.write_text(
+            json.dumps({"nodes": {"text": {"models": {"my-model/model.onnx": sha256(model)}}, "sink": {}}})
+        )
+        self.assertIsNotNone(batches.complete(graph, batch))
+        model.write_bytes(b"other weights")
+        sha256.cache_clear()
+        self.assertIsNone(batches.complete(graph, batch))
+
+    def test_a_recording_that_a_node_names_is_refused(self):
+        (batch,) = self.plan(size=3)
+        log = "10:00:00 ERROR source: exited with code 1\nerror: `/out/audio/000002-b_take_1.wav` is damaged at 3.1 s\n"
+        found = batches._failure(self.graph, batch, 1, log)
+        self.assertIsInstance(found, batches.RecordingRefused)
+        self.assertEqual(
+            (found.row, found.reason), (self.rows[1], "error: `/out/audio/000002-b_take_1.wav` is damaged at 3.1 s")
+        )
+        rest = batches.without(self.graph, batch, found.row, self.folder / "out")
+        self.assertEqual(list(rest.rows.values()), [self.rows[0], self.rows[2]])
+
+    def test_another_failure_says_what_the_log_says(self):
+        (batch,) = self.plan(size=3)
+        found = batches._failure(self.graph, batch, 1, "ERROR vad: exited with code 1\nerror: no model named `x`\n")
+        self.assertIn("ERROR vad: exited with code 1\n  error: no model named `x`", str(found))
+
+
+if __name__ == "__main__":
+    unittest.main()

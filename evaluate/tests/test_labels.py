@@ -1,0 +1,140 @@
+"""Labels from tables, names and folders; what is wrong is told with its place, and left out."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from context import tone
+from undertone_evaluate import labels, sound
+from undertone_evaluate.errors import EvaluationError
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+
+    def read(self, text: str) -> labels.Labels:
+        path = self.folder / "labels.csv"
+        path.write_text(text)
+        return labels.read_csv(path)
+
+
+class Tables(Case):
+    def test_all_columns_are_read(self):
+        found = self.read(
+            "file,transcript,sentiment,emotion,speaker,gender,intensity,speech,colour\n"
+            'a.wav,"Well, no.",negative,angry,7,female,strong,0.5-1;2-2.25,red\n'
+        )
+        (row,) = found.rows
+        self.assertEqual((row.where, row.file, row.transcript), ("labels.csv:2", self.folder / "a.wav", "Well, no."))
+        self.assertEqual(
+            (row.sentiment, row.emotion, row.speaker, row.gender, row.intensity),
+            ("negative", "angry", "7", "female", "strong"),
+        )
+        self.assertEqual(row.speech, ((0.5, 1.0), (2.0, 2.25)))
+        self.assertEqual(found.unused, ["colour"])
+
+    def test_what_is_empty_is_not_known(self):
+        (row,) = self.read("file,sentiment,speech\na.wav,,\n").rows
+        self.assertEqual((row.sentiment, row.speech, row.transcript), (None, None, None))
+        (row,) = self.read("file,speech\na.wav,none\n").rows
+        self.assertEqual(row.speech, ())
+
+    def test_wrong_rows_have_their_line_and_a_reason(self):
+        found = self.read(
+            "file,sentiment,speech\na.wav,sad,\n,neutral,\nb.wav,neutral,1-0.5\nc.wav,neutral,1:2\n"
+            "d.wav,neutral,0-2;1-3\n"
+            "e.wav,neutral,,what is this\nf.wav,neutral,\n"
+        )
+        self.assertEqual([row.where for row in found.rows], ["labels.csv:8"])
+        for wrong, (line, words) in zip(
+            found.wrong,
+            [
+                (2, "unknown sentiment `sad`"),
+                (3, "`file` is empty"),
+                (4, "does not end after"),
+                (5, "not START-END"),
+                (6, "overlaps"),
+                (7, "more fields than the header"),
+            ],
+            strict=True,
+        ):
+            self.assertEqual(wrong.where, f"labels.csv:{line}")
+            self.assertIn(words, wrong.reason)
+
+    def test_a_table_without_files_is_refused(self):
+        with self.assertRaisesRegex(EvaluationError, "no column file; its header is: path, sentiment"):
+            self.read("path,sentiment\na.wav,neutral\n")
+
+    def test_recordings_are_looked_at(self):
+        tone(self.folder / "good.wav")
+        (self.folder / "noise.flac").write_bytes(b"no flac at all")
+        whole = tone(self.folder / "cut.flac", 3.0).read_bytes()
+        (self.folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
+        tone(self.folder / "empty.wav", 0.0)
+        (self.folder / "words.txt").write_text("words")
+        names = ["good.wav", "gone.wav", "./good.wav", "noise.flac", "cut.flac", "empty.wav", "words.txt"]
+        found = self.read("file\n" + "\n".join(names) + "\n")
+        labels.check(found, sound.problem)
+        self.assertEqual([row.where for row in found.rows], ["labels.csv:2"])
+        reasons = {Path(wrong.file).name + wrong.where[-2:]: wrong.reason for wrong in found.wrong}
+        self.assertIn("no such file", reasons["gone.wav:3"])
+        self.assertIn("the same file as in labels.csv:2", reasons["good.wav:4"])
+        self.assertIn("cannot be read", reasons["noise.flac:5"])
+        self.assertTrue(reasons["cut.flac:6"], reasons)
+        self.assertIn("no audio", reasons["empty.wav:7"])
+        self.assertIn("no recording that the source takes", reasons["words.txt:8"])
+
+
+class Adapters(Case):
+    def test_ravdess_names(self):
+        for name in (
+            "03-01-05-02-01-02-11",
+            "03-01-02-01-02-01-12",
+            "03-02-01-01-01-01-01",
+            "03-01-09-01-01-01-01",
+            "jfk",
+        ):
+            tone(self.folder / "Actor" / f"{name}.wav")
+        found = labels.ravdess(self.folder)
+        calm, angry = found.rows
+        self.assertEqual(
+            (angry.sentiment, angry.emotion, angry.intensity, angry.speaker, angry.gender),
+            ("negative", "angry", "strong", "11", "male"),
+        )
+        self.assertEqual(
+            (calm.sentiment, calm.gender, calm.transcript), ("neutral", "female", "Dogs are sitting by the door")
+        )
+        reasons = " ".join(wrong.reason for wrong in found.wrong)
+        for words in ("no emotion 09", "songs", "seven numbers"):
+            self.assertIn(words, reasons)
+
+    def test_meld_tables(self):
+        tone(self.folder / "audio/dia0_utt1.wav")
+        table = self.folder / "dev.csv"
+        table.write_text(
+            "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID\n"
+            '1,"Oh my, he’s lost it.",Phoebe,sadness,negative,0,0\n2,What?,Monica,surprise,negative,0,1\n'
+        )
+        found = labels.meld(table, self.folder / "audio")
+        (row,) = found.rows
+        self.assertEqual(
+            (row.transcript, row.speaker, row.emotion, row.sentiment), ("What?", "Monica", "surprise", "negative")
+        )
+        self.assertEqual([(wrong.where, wrong.file) for wrong in found.wrong], [("dev.csv:2", "dia0_utt0")])
+
+    def test_plain_folders(self):
+        for name in ("positive/a.wav", "positive/deep/b.wav", "angry/c.wav", "d.wav"):
+            tone(self.folder / name)
+        found = labels.plain_folder(self.folder)
+        self.assertEqual(
+            [(row.where, row.sentiment) for row in found.rows],
+            [("positive/a.wav", "positive"), ("positive/deep/b.wav", "positive")],
+        )
+        self.assertEqual([wrong.file for wrong in found.wrong], ["angry/c.wav", "d.wav"])
+
+
+if __name__ == "__main__":
+    unittest.main()

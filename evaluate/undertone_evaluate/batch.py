@@ -1,0 +1,213 @@
+"""Batches of recordings through the graph with `dora run`; a batch that is complete is not run again.
+
+A batch has a folder in the output: `audio` (links to its recordings), `log.txt`, and, when it is complete,
+`outcome.json`. Its name is a digest of the graph, the programs, and the contents of the recordings.
+"""
+
+import hashlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import graph as graphs
+from . import outcome
+from .errors import EvaluationError
+from .graph import REPOSITORY, Graph, Places
+from .hashing import sha256
+from .labels import Row
+
+# Changes when what is kept of a batch does.
+FORMAT = 1
+ACTIVATE = REPOSITORY / ".venv/bin/activate"
+# Nothing has come of a graph for so long: it hangs.
+PATIENCE_SECONDS = 300.0
+STOP_SECONDS = 15.0
+POLL_SECONDS = 0.25
+# What dora puts before a line of a node, and colours.
+DRESS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Batch:
+    """Recordings that go through one run of the graph, by the names of their sessions."""
+
+    folder: Path
+    rows: dict[str, Row]
+
+    @property
+    def kept(self) -> Path:
+        """Where the outcome is once the batch is complete."""
+        return self.folder / "outcome.json"
+
+
+class RecordingRefused(Exception):
+    """A node could not work with one recording of a batch, and named it."""
+
+    def __init__(self, row: Row, reason: str):
+        super().__init__(reason)
+        self.row, self.reason = row, reason
+
+
+def plan(graph: Graph, rows: list[Row], size: int, output: Path) -> list[Batch]:
+    """Cuts the rows into batches of `size`."""
+    return [_batch(graph, rows[start : start + size], output) for start in range(0, len(rows), size)]
+
+
+def without(graph: Graph, batch: Batch, row: Row, output: Path) -> Batch | None:
+    """The batch with a recording less; None if nothing is left."""
+    rows = [other for other in batch.rows.values() if other is not row]
+    return _batch(graph, rows, output) if rows else None
+
+
+def _batch(graph: Graph, rows: list[Row], output: Path) -> Batch:
+    named = {f"{place:06}-{_plain(row.file.stem)}": row for place, row in enumerate(rows, 1)}
+    identity = [
+        FORMAT,
+        graphs.rewrite(graph, Places("audio", "results", "recording")),
+        [sha256(file) for file in graphs.programs(graph)],
+        [[name, sha256(row.file)] for name, row in named.items()],
+    ]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    return Batch(output / "batches" / digest[:16], named)
+
+
+def _plain(stem: str) -> str:
+    """A name that survives being an argument: dora splits these at spaces."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).lstrip("-.") or "recording"
+
+
+def complete(graph: Graph, batch: Batch) -> dict | None:
+    """The outcome of an earlier run, unless there is none or a model has changed since."""
+    try:
+        kept = json.loads(batch.kept.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    models = {}
+    for node in kept["nodes"].values():
+        models |= node.get("models") or {}
+    return kept if all(_is_now(graph, name, digest) for name, digest in models.items()) else None
+
+
+def _is_now(graph: Graph, name: str, digest: str) -> bool:
+    """Whether a model's file, as FOLDER/FILE, is found with its hash where nodes look for it."""
+    folder = graph.path.resolve().parent
+    places = [base / "models" for base in [folder, *folder.parents]]
+    places += [place / "prepared" for place in places]
+    # What a graph names by a path.
+    words = [word for node in graph.yaml["nodes"] for word in str(node.get("args") or "").split()]
+    places += [(folder / word.rpartition("=")[2]).parent for word in words]
+    return any(sha256(place / name) == digest for place in places if (place / name).is_file())
+
+
+def run(graph: Graph, batch: Batch, seen: Callable[[int], None]) -> dict:
+    """Runs the graph on a batch and keeps its outcome; `seen` is told how many recordings have had a result."""
+    shutil.rmtree(batch.folder, ignore_errors=True)
+    (batch.folder / "audio").mkdir(parents=True)
+    for name, row in batch.rows.items():
+        (batch.folder / "audio" / f"{name}{row.file.suffix.lower()}").symlink_to(row.file.resolve())
+    places = Places(*(str(batch.folder / name) for name in ("audio", "results.jsonl", "recording")))
+    before, begun = _processor_seconds(), time.monotonic()
+    code, log = _dora(graph, graphs.rewrite(graph, places), batch.folder, seen)
+    cost = {"processor_seconds": _processor_seconds() - before, "wall_seconds": time.monotonic() - begun}
+    if code != 0:
+        raise _failure(graph, batch, code, log)
+    found = outcome.read(graph, list(batch.rows), Path(places.results), Path(places.recording))
+    kept = {"format": FORMAT, **found, "cost": cost}
+    partial = batch.kept.with_suffix(".partial")
+    partial.write_text(json.dumps(kept), encoding="utf-8")
+    partial.replace(batch.kept)
+    # All of the speech is in it; what is needed of it is in the outcome.
+    shutil.rmtree(places.recording)
+    Path(places.results).unlink(missing_ok=True)
+    return kept
+
+
+def _processor_seconds() -> float:
+    """Of all children of this process that have ended, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _dora(graph: Graph, text: str, folder: Path, seen: Callable[[int], None]) -> tuple[int, str]:
+    """Runs a graph's text in the folder of its file, because paths in it are relative to that."""
+    own = graph.path.resolve().parent / f".evaluate-{os.getpid()}-{graph.path.stem}.yml"
+    # As a user would run it: operators need the environment to be active.
+    command = ["bash", "-c", 'source "$0" && exec dora run "$1" --log-format compact --log-level warn', ACTIVATE, own]
+    log = folder / "log.txt"
+    try:
+        own.write_text(text, encoding="utf-8")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+            code = _wait(process, folder, seen)
+    finally:
+        own.unlink(missing_ok=True)
+    return code, DRESS.sub("", log.read_text(encoding="utf-8", errors="replace"))
+
+
+def _wait(process: subprocess.Popen, folder: Path, seen: Callable[[int], None]) -> int:
+    changed, before = time.monotonic(), None
+    try:
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)
+            now = _traces(folder)
+            if now != before:
+                changed, before = time.monotonic(), now
+                seen(_sessions(folder / "results.jsonl.partial"))
+            if time.monotonic() - changed > PATIENCE_SECONDS:
+                raise EvaluationError(
+                    f"the graph hangs: nothing has come of it for {PATIENCE_SECONDS:.0f} s; see {folder}"
+                )
+        return process.returncode
+    finally:
+        _stop(process)
+
+
+def _traces(folder: Path) -> tuple:
+    """What changes in a folder while the graph works."""
+    files = [file for file in folder.rglob("*") if not file.is_symlink() and file.is_file()]
+    return tuple(sorted((str(file), file.stat().st_size) for file in files if file.exists()))
+
+
+def _sessions(results: Path) -> int:
+    try:
+        lines = results.read_bytes().splitlines()
+    except FileNotFoundError:
+        return 0
+    return len({match[1] for line in lines if (match := re.match(rb'\{"session":"([^"]*)"', line))})
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """Ends a run that is still going: as Ctrl-C does, and if that is not enough, with force."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _failure(graph: Graph, batch: Batch, code: int, log: str) -> Exception:
+    lines = [line.strip() for line in log.splitlines() if re.search(r"error", line, re.IGNORECASE)]
+    # Dora says it once more for programs; what other nodes say of it follows from the first.
+    lines = [line for line in lines if "node_failure" not in line and "This error occurred because" not in line]
+    for line in lines:
+        for name, row in batch.rows.items():
+            if f"{name}." in line:
+                return RecordingRefused(row, line)
+    told = "\n".join(f"  {line}" for line in lines[:8]) or "  (nothing in the log says why)"
+    return EvaluationError(
+        f"{graph.path} failed on a batch of {len(batch.rows)} recordings, exit code {code}:\n{told}\n"
+        f"All of the log: {batch.folder / 'log.txt'}. What was complete is kept; repair the graph and run this again."
+    )

@@ -1,0 +1,189 @@
+"""The arguments, what is printed, and the order of things."""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+from . import batch as batches
+from . import graph as graphs
+from . import labels as sets
+from . import mixtures, sound
+from .errors import EvaluationError
+from .graph import PROGRAMS, REPOSITORY, Graph
+from .labels import CLASSES, Labels, Wrong
+
+DESCRIPTION = """Runs a labelled set of recordings through a graph, as fast as it goes, and writes a report of how well
+it did: report.md, report.json, files.csv and plots. What was interrupted goes on where it was when the command is given
+again."""
+EPILOG = """The columns of --labels: file (relative to the table), and any of transcript, sentiment, emotion, speaker,
+gender, intensity, speech (reference segments in seconds, as 0.5-1.25;2-3, or none). `evaluate mixtures --help` makes a set
+for voice activity detection."""
+# The vad's own padding by default, which the frame score can be told to forgive.
+COLLAR_MS = (300, 100)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; 0 if all is well."""
+    try:
+        if arguments[:1] == ["mixtures"]:
+            mixtures.main(arguments[1:])
+        else:
+            evaluate(parser().parse_args(arguments))
+    except (EvaluationError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; give the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    whole = argparse.ArgumentParser(prog="evaluate", description=DESCRIPTION, epilog=EPILOG)
+    what = whole.add_mutually_exclusive_group(required=True)
+    what.add_argument("--labels", type=Path, metavar="CSV", help="a table of recordings and their labels")
+    what.add_argument("--ravdess", type=Path, metavar="FOLDER", help="RAVDESS speech; labels are in the files' names")
+    what.add_argument("--meld", type=Path, metavar="CSV", help="a table of MELD; its recordings are in --audio")
+    what.add_argument("--folder", type=Path, metavar="FOLDER", help="recordings in sub-folders named like sentiments")
+    whole.add_argument("--audio", type=Path, metavar="FOLDER", help="MELD's recordings, named dia0_utt0")
+    whole.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the report goes")
+    default = REPOSITORY / "dataflow.yml"
+    whole.add_argument("--graph", type=Path, default=default, metavar="YAML", help="any graph (default: dataflow.yml)")
+    whole.add_argument("--args", action="append", default=[], metavar="NODE=ARGUMENTS", help="a node's other arguments")
+    whole.add_argument("--speakers", metavar="NAME,NAME", help="only these speakers")
+    whole.add_argument("--classes", default=",".join(CLASSES), metavar="NAME,NAME", help="the sentiments")
+    whole.add_argument(
+        "--batch", type=_positive, default=50, metavar="COUNT", help="recordings a run of the graph (50)"
+    )
+    collar = {"type": _collar, "default": tuple(ms / 1000 for ms in COLLAR_MS), "metavar": "MS,MS"}
+    whole.add_argument("--collar", **collar, help="padding before and behind speech that is forgiven (300,100)")
+    return whole
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number from 1 on")
+    return int(text)
+
+
+def _collar(text: str) -> tuple[float, float]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"`{text}` is not two numbers of milliseconds, as 300,100")
+    return int(parts[0]) / 1000, int(parts[1]) / 1000
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Reads the set, runs the graph, writes the report."""
+    _require_built()
+    output = _output(options.output)
+    classes = tuple(options.classes.split(","))
+    overrides = dict(_override(text) for text in options.args)
+    graph = graphs.read(options.graph, overrides)
+    labels = _labels(options, classes)
+    if not labels.rows:
+        told = "; ".join(f"{wrong.where}: {wrong.reason}" for wrong in labels.wrong[:3])
+        raise EvaluationError(f"no row of {labels.name} can be used. {told}")
+    sessions, runs = _run(graph, labels, options.batch, output)
+    # Plots take a second to load, which a mistyped name should not wait for.
+    from . import markdown, plots, report
+
+    rows = [row for row in labels.rows if row.where in sessions]
+    found = [sessions[row.where] for row in rows]
+    run = report.Run(graph, labels, rows, found, runs, classes, options.collar, overrides)
+    whole, predictions = report.build(run)
+    _write_table(output / "files.csv", report.table(run, predictions))
+    (output / "report.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = markdown.write(whole, plots.draw(whole, output))
+    (output / "report.md").write_text(text, encoding="utf-8")
+    print(f"{len(rows)} recordings evaluated, {len(labels.wrong)} rows left out: {output / 'report.md'}")
+
+
+def _require_built() -> None:
+    for file in (PROGRAMS / "source", PROGRAMS / "recorder", batches.ACTIVATE):
+        if not file.exists():
+            raise EvaluationError(f"{file} is missing: run `make build` in {REPOSITORY}")
+
+
+def _output(folder: Path) -> Path:
+    folder = folder.resolve()
+    # Dora splits a node's arguments at spaces, whatever quotes are around them.
+    if any(letter.isspace() for letter in str(folder)):
+        raise EvaluationError(f"`--output {folder}` has a space in it, which arguments in a graph cannot have")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _override(text: str) -> tuple[str, str]:
+    node, equals, arguments = text.partition("=")
+    if not equals or not node:
+        raise EvaluationError(f"`--args {text}` is not NODE=ARGUMENTS, as `vad=--detector energy`")
+    return node, arguments
+
+
+def _labels(options: argparse.Namespace, classes: tuple[str, ...]) -> Labels:
+    if (options.audio is None) != (options.meld is None):
+        raise EvaluationError("`--meld CSV` and `--audio FOLDER` go together")
+    if options.labels:
+        labels = sets.read_csv(options.labels, classes)
+    elif options.ravdess:
+        labels = sets.ravdess(options.ravdess)
+    elif options.meld:
+        labels = sets.meld(options.meld, options.audio)
+    else:
+        labels = sets.plain_folder(options.folder, classes)
+    if options.speakers:
+        _choose(labels, options.speakers.split(","))
+    with _bar(len(labels.rows), "looking at recordings") as bar:
+        sets.check(labels, sound.problem, lambda: bar.update(1))
+    return labels
+
+
+def _choose(labels: Labels, speakers: list[str]) -> None:
+    known = {row.speaker for row in labels.rows} - {None}
+    unknown = [speaker for speaker in speakers if speaker not in known]
+    if unknown:
+        raise EvaluationError(
+            f"no speaker {', '.join(unknown)} in {labels.name}; there are: {', '.join(sorted(known))}"
+        )
+    labels.rows = [row for row in labels.rows if row.speaker in speakers]
+    labels.name += f", speakers {', '.join(speakers)}"
+
+
+def _run(graph: Graph, labels: Labels, size: int, output: Path) -> tuple[dict[str, dict], list[dict]]:
+    """The sessions by their rows' places, and all outcomes; recordings that a node refuses become wrong."""
+    sessions, runs = {}, []
+    with _bar(len(labels.rows), "through the graph") as bar:
+        for batch in batches.plan(graph, labels.rows, size, output):
+            done = bar.n
+            size_before = len(batch.rows)
+            while batch is not None:
+                kept = batches.complete(graph, batch)
+                try:
+                    kept = kept or batches.run(graph, batch, lambda count, done=done: bar.update(done + count - bar.n))
+                except batches.RecordingRefused as refusal:
+                    labels.wrong.append(Wrong(refusal.row.where, str(refusal.row.file), refusal.reason))
+                    batch = batches.without(graph, batch, refusal.row, output)
+                    continue
+                runs.append(kept)
+                sessions |= {row.where: kept["sessions"][name] for name, row in batch.rows.items()}
+                break
+            bar.update(done + size_before - bar.n)
+    return sessions, runs
+
+
+def _bar(total: int, what: str):
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, unit="file", dynamic_ncols=True, mininterval=0.5)
+
+
+def _write_table(path: Path, rows: list[dict]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,87 @@
+"""What a graph made of a batch of recordings: read from the sink's JSON Lines and the recorder's files, kept as JSON.
+
+Of each session: `samples` (its length at 16 kHz), `results` (the final results as the sink wrote them), `segments`
+(start and end of the final segments of speech in samples, by wire), `cancelled` (how many were cancelled, by wire),
+`transcripts` (final texts in the order of segments, by wire), `emotions` (estimates of whole segments, by wire).
+"""
+
+import json
+from pathlib import Path
+
+import pyarrow
+import pyarrow.compute
+import pyarrow.ipc
+
+from .errors import EvaluationError
+from .graph import Graph
+
+
+def read(graph: Graph, names: list[str], results: Path, recording: Path) -> dict:
+    """The outcome of a run that ended well: its sessions by name, and what its manifest says of the nodes."""
+    manifest = json.loads((recording / "manifest.json").read_text(encoding="utf-8"))
+    if manifest["state"] != "finished" or manifest["exceptions"]:
+        raise EvaluationError(f"the recording {recording} is not whole: {manifest['exceptions'] or manifest['state']}")
+    lengths = {name: session["end"] for name, session in manifest["topics"][graph.audio]["sessions"].items()}
+    missing = [name for name in names if name not in lengths]
+    if missing:
+        raise EvaluationError(f"the graph ended well, and {graph.audio} has nothing of {', '.join(missing)}")
+    sessions = {
+        name: {
+            "samples": lengths[name],
+            "results": [],
+            "segments": {},
+            "cancelled": {},
+            "transcripts": {},
+            "emotions": {},
+        }
+        for name in names
+    }
+    if graph.sentiment:
+        for line in results.read_text(encoding="utf-8").splitlines():
+            result = json.loads(line)
+            if result["status"] == "final":
+                sessions[result["session"]]["results"].append(result)
+    _read_speech(graph, sessions, recording)
+    _read_transcripts(graph, sessions, recording)
+    _read_emotions(graph, sessions, recording)
+    return {"sessions": sessions, "nodes": manifest["nodes"], "host": manifest["host"]}
+
+
+def _read_speech(graph: Graph, sessions: dict, recording: Path) -> None:
+    for wire in graph.speech:
+        for session in sessions.values():
+            session["segments"][wire], session["cancelled"][wire] = [], 0
+        for message in _messages(
+            recording, wire, "phase", ("final", "cancelled"), ["session", "phase", "start", "end"]
+        ):
+            session = sessions[message["session"]]
+            if message["phase"] == "final":
+                session["segments"][wire].append([message["start"], message["end"]])
+            else:
+                session["cancelled"][wire] += 1
+
+
+def _read_transcripts(graph: Graph, sessions: dict, recording: Path) -> None:
+    for wire in graph.transcripts:
+        for session in sessions.values():
+            session["transcripts"][wire] = []
+        messages = _messages(recording, wire, "status", ("final",), ["session", "segment", "text"])
+        for message in sorted(messages, key=lambda message: message["segment"]):
+            sessions[message["session"]]["transcripts"][wire].append(message["text"])
+
+
+def _read_emotions(graph: Graph, sessions: dict, recording: Path) -> None:
+    columns = ["session", "start", "end", "modality", "labels", "probabilities"]
+    for wire in graph.emotions:
+        for session in sessions.values():
+            session["emotions"][wire] = []
+        for message in _messages(recording, wire, "scope", ("segment",), columns):
+            sessions[message.pop("session")]["emotions"][wire].append(message)
+
+
+def _messages(recording: Path, wire: str, column: str, values: tuple[str, ...], columns: list[str]) -> list[dict]:
+    """The messages of a wire with one of the values in a column; fields beside `columns` may be there or not."""
+    with pyarrow.memory_map(str(recording / f"{wire}.arrow")) as file:
+        table = pyarrow.ipc.open_file(file).read_all().select(columns if column in columns else [*columns, column])
+        kept = table.filter(pyarrow.compute.is_in(table[column], pyarrow.array(values)))
+        return kept.select(columns).to_pylist()

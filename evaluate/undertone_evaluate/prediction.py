@@ -1,0 +1,115 @@
+"""One prediction for a file from the segments that the graph found in it.
+
+A label belongs to a file, and a file may come to have several segments or none. A file's probabilities are the mean of
+those of its final segments, each weighted by its duration. A file without a segment, or without an estimate in any,
+has no prediction: it counts as wrong wherever labels are compared, and is left out, and counted, where probabilities
+are.
+"""
+
+from dataclasses import dataclass
+
+import numpy
+
+from .errors import EvaluationError
+
+FUSION = "fusion"
+# Fields of the sink's results that hold one modality's contribution.
+CONTRIBUTIONS = ("text_sentiment", "audio_sentiment")
+
+
+@dataclass
+class Predictions:
+    """What one part of the graph says of the files, in their order."""
+
+    name: str
+    target: str  # the column of the labels that it is compared with
+    classes: list[str]
+    truth: numpy.ndarray  # [files], index of the class
+    probabilities: numpy.ndarray  # [files, classes], not-a-number where there is no prediction
+    files: numpy.ndarray  # [files], which of all files these are
+
+    @property
+    def there(self) -> numpy.ndarray:
+        """Which files have a prediction."""
+        return ~numpy.isnan(self.probabilities).any(axis=1)
+
+    @property
+    def labels(self) -> numpy.ndarray:
+        """The likeliest class of each file, the first of equals; the number of classes if there is no prediction."""
+        filled = numpy.where(self.there[:, None], self.probabilities, 0.0)
+        return numpy.where(self.there, filled.argmax(axis=1), len(self.classes))
+
+
+def predictions(rows: list, sessions: list[dict], classes: tuple[str, ...]) -> list[Predictions]:
+    """Fusion's predictions, then those of its modalities, then those of estimates of emotions."""
+    found = []
+    estimates = [_sentiments(session) for session in sessions]
+    names = list(dict.fromkeys(name for estimate in estimates for name in estimate))
+    for name in sorted(names, key=lambda name: (name != FUSION, name)):
+        of_files = [_pooled(estimate.get(name, [])) for estimate in estimates]
+        found.append(_compare(name, "sentiment", rows, of_files, list(classes)))
+    return [one for one in [*found, *_emotions(rows, sessions, bool(names), classes)] if one is not None]
+
+
+def _sentiments(session: dict) -> dict[str, list[tuple[float, dict[str, float]]]]:
+    """Duration in samples and probabilities of each segment, of fusion and of what it has fused."""
+    found: dict[str, list] = {}
+    for result in session["results"]:
+        duration = result["end_sample"] - result["start_sample"]
+        found.setdefault(FUSION, []).append((duration, result["probabilities"]))
+        contributions = [result.get(key) for key in CONTRIBUTIONS] + result.get("other_sentiments", [])
+        for contribution in filter(None, contributions):
+            found.setdefault(contribution["modality"], []).append((duration, contribution["probabilities"]))
+    return found
+
+
+def _pooled(segments: list[tuple[float, dict[str, float]]]) -> dict[str, float]:
+    """The mean of the segments that have probabilities, weighted by duration; nothing if there is none."""
+    segments = [(duration, values) for duration, values in segments if values and duration > 0]
+    whole = sum(duration for duration, _ in segments)
+    pooled: dict[str, float] = {}
+    for duration, values in segments:
+        for label, value in values.items():
+            pooled[label] = pooled.get(label, 0.0) + value * duration / whole
+    return pooled
+
+
+def _emotions(rows: list, sessions: list[dict], fused: bool, classes: tuple[str, ...]) -> list[Predictions | None]:
+    """Estimates on a wire whose labels are those of the set: its emotions, or its sentiments where nothing is fused."""
+    found = []
+    for wire in sessions[0]["emotions"] if sessions else []:
+        of_files, labels = [], {}
+        for session in sessions:
+            messages = session["emotions"][wire]
+            labels |= dict.fromkeys(label for message in messages for label in message["labels"])
+            segments = [
+                (
+                    message["end"] - message["start"],
+                    dict(zip(message["labels"], message["probabilities"], strict=False)),
+                )
+                for message in messages
+            ]
+            of_files.append(_pooled(segments))
+        if not fused and set(labels) == set(classes):
+            found.append(_compare(wire, "sentiment", rows, of_files, list(classes)))
+        emotions = {row.emotion for row in rows if row.emotion}
+        if emotions and emotions <= set(labels):
+            found.append(_compare(wire, "emotion", rows, of_files, list(labels)))
+    return found
+
+
+def _compare(name: str, target: str, rows: list, of_files: list[dict], classes: list[str]) -> Predictions | None:
+    labelled = [place for place, row in enumerate(rows) if getattr(row, target) is not None]
+    if not labelled:
+        return None
+    strange = sorted({label for values in of_files for label in values} - set(classes))
+    if strange:
+        raise EvaluationError(
+            f"{name} gives the labels {', '.join(strange)}, and the set's are {', '.join(classes)}: "
+            "give the graph's with `--classes`, or map them in the graph (fusion's `--map`)"
+        )
+    values = [
+        [of_files[place].get(label, 0.0) if of_files[place] else numpy.nan for label in classes] for place in labelled
+    ]
+    truth = numpy.array([classes.index(getattr(rows[place], target)) for place in labelled])
+    return Predictions(name, target, classes, truth, numpy.array(values, dtype=float), numpy.array(labelled))
