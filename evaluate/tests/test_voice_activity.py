@@ -59,6 +59,14 @@ class Mixtures(unittest.TestCase):
         self.assertAlmostEqual(end, 1.5, delta=0.011)
         self.assertEqual(len(mixtures.speech(samples, 0.1)), 2)
 
+    def test_rumble_is_no_speech(self):
+        samples = numpy.zeros(48_000)
+        samples[16_000:24_000] = 0.1 * numpy.sin(numpy.arange(8_000))
+        rumble = 0.5 * numpy.sin(2 * numpy.pi * 10 * numpy.arange(48_000) / 16_000)
+        ((start, end),) = mixtures.clip(samples + rumble).speech
+        self.assertAlmostEqual(start, 1.0, delta=0.011)
+        self.assertAlmostEqual(end, 1.5, delta=0.011)
+
     def test_the_ratio_is_what_was_asked_for(self):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

@@ -103,13 +103,17 @@ def _group(column: str, found: dict) -> str:
     systems = list(dict.fromkeys(name for one in found.values() for name in one["metrics"]))
     columns = [(name, key) for name in systems for key in SHARES[: 4 if name == systems[0] else 2]]
     rows = []
-    for value, one in found.items():
+    largest = sorted(found, key=lambda value: -found[value]["files"])[:LISTED]
+    for value, one in [(value, found[value]) for value in found if value in largest]:
         cells = [interval(one["metrics"].get(name, {}).get(key), True) for name, key in columns]
         rows.append([value, str(one["files"]), *cells, interval(one["wer"], True)])
     header = [column, "files", *(f"{name}: {NAMES[key]}" for name, key in columns), "word error rate"]
     # A column in which nothing is known is left out.
     kept = [place for place in range(len(header)) if any(row[place] != NOTHING for row in rows)]
-    return _table([header[place] for place in kept], [[row[place] for place in kept] for row in rows])
+    more = (
+        f"\n\nThe {LISTED} with the most files of {len(found)}; all are in report.json." if len(found) > LISTED else ""
+    )
+    return _table([header[place] for place in kept], [[row[place] for place in kept] for row in rows]) + more
 
 
 def _voice_activity(found: dict) -> str:

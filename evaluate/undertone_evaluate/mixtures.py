@@ -6,8 +6,9 @@ ratio.
 
 Reference: of a clip before it is mixed, frames of 20 ms each 10 ms; those within 30 dB of the loudest one are speech
 (the sounds of English lie within 28 dB of each other, Fletcher 1953); pauses below 0.3 s are joined (as NIST's RT
-evaluations do), and what is then shorter than 0.1 s is no speech. The reference knows the clean signal: where the noise
-is louder than a quiet sound it asks for what nobody can hear.
+evaluations do), and what is then shorter than 0.1 s is no speech. Level and reference are those above 80 Hz: what is
+lower is breath on the microphone and rumble, which in some recordings is louder than the voice. The reference knows the
+clean signal: where the noise is louder than a quiet sound it asks for what nobody can hear.
 """
 
 import argparse
@@ -30,6 +31,7 @@ JOIN_SECONDS = 0.3
 SHORTEST_SECONDS = 0.1
 PAUSES = (0.5, 2.5)
 PEAK = 0.99
+LOWEST_HERTZ = 80.0
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,18 @@ def read(path: Path) -> numpy.ndarray:
 
 def clip(samples: numpy.ndarray, join: float = JOIN_SECONDS) -> Clip:
     """A clip at the common level with its reference segments."""
-    level = active_level(samples, RATE)
+    voice = above(samples, LOWEST_HERTZ)
+    level = active_level(voice, RATE)
     if not numpy.isfinite(level):
         raise EvaluationError("a clip of the speech is silent: take it out of the folder")
-    return Clip(samples * 10 ** ((LEVEL_DB - level) / 20), speech(samples, join))
+    return Clip(samples * 10 ** ((LEVEL_DB - level) / 20), speech(voice, join))
+
+
+def above(samples: numpy.ndarray, hertz: float) -> numpy.ndarray:
+    """The samples without what is below a frequency."""
+    spectrum = numpy.fft.rfft(samples.astype(float))
+    spectrum[numpy.fft.rfftfreq(len(samples), 1 / RATE) < hertz] = 0
+    return numpy.fft.irfft(spectrum, len(samples))
 
 
 def speech(samples: numpy.ndarray, join: float = JOIN_SECONDS) -> list[tuple[float, float]]:

@@ -10,6 +10,7 @@ from matplotlib import pyplot  # noqa: E402
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+MOST_IN_A_GROUP = 40
 LINES = ("-", "--", "-.", ":")
 STYLE = {
     "font.size": 10,
@@ -33,7 +34,7 @@ def draw(report: dict, folder: Path) -> dict[str, str]:
         "confusion": (_confusion, found),
         "reliability": (_reliability, found),
         "risk_coverage": (_risk_coverage, [one for one in found if one["risk_coverage"]["coverage"]]),
-        "groups": (_groups, {name: group for name, group in report["groups"].items() if _has_metrics(group)}),
+        "groups": (_groups, {name: group for name, group in report["groups"].items() if _can_be_drawn(group)}),
         "latency": (_latency, report["latency_ms"]),
     }
     drawn = {}
@@ -138,8 +139,8 @@ def _risk_coverage(found: list[dict]):
     return figure
 
 
-def _has_metrics(group: dict) -> bool:
-    return any(one["metrics"] for one in group.values())
+def _can_be_drawn(group: dict) -> bool:
+    return len(group) <= MOST_IN_A_GROUP and any(one["metrics"] for one in group.values())
 
 
 def _groups(groups: dict):
