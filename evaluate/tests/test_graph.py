@@ -89,6 +89,9 @@ class Rewriting(unittest.TestCase):
     def test_graphs_that_cannot_be_measured(self):
         with self.assertRaisesRegex(EvaluationError, "found: first, second"):
             graphs.read(REPOSITORY / "dataflows/two-sources.yml")
+        text = (REPOSITORY / "dataflow.yml").read_text()
+        with self.assertRaisesRegex(EvaluationError, "no output of type undertone/speech/v1/Watermark"):
+            self.read(text[: text.index("  - id: mfcc")].replace("fusion/watermark", "vad/speech"))
         with self.assertRaisesRegex(EvaluationError, "is no graph"):
             self.read("nodes: 3")
         with self.assertRaisesRegex(EvaluationError, "there is no graph"):

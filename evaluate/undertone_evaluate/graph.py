@@ -17,7 +17,8 @@ PROGRAMS = REPOSITORY / "target/release"
 TYPES = "undertone/speech/v1/"
 # The source's arguments that say how to send, not what; with how many values.
 KEPT = {"--frame-samples": 1, "--lead-seconds": 1, "--tolerate-corruption": 0}
-QUEUE = 1000
+# Covers what a source may be ahead of the results, in frames of any length.
+QUEUE = 10_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Graph:
     emotions: list[str]
     # The final results, None in a graph without fusion.
     sentiment: str | None
-    watermark: str | None
+    watermark: str
     changed: list[str] = field(default_factory=list)
 
     def lacks(self) -> list[str]:
@@ -77,7 +78,12 @@ def read(path: Path, overrides: dict[str, str] | None = None) -> Graph:
     sentiment = _sentiment(path, nodes, types)
     fused = {wire for node in nodes if _gives(node, types, "Sentiment") for wire in _wires(node).values()}
     emotions = _of(types, "Emotion")
-    watermark = next(iter(_of(types, "Watermark")), None)
+    watermarks = _of(types, "Watermark")
+    if not watermarks:
+        raise EvaluationError(
+            f"{path} has no output of type {TYPES}Watermark, by which the source would know how fast it may send: add "
+            "fusion, as in dataflows/audio-only.yml"
+        )
     return Graph(
         path,
         text,
@@ -88,7 +94,7 @@ def read(path: Path, overrides: dict[str, str] | None = None) -> Graph:
         _of(types, "Transcript"),
         [wire for wire in emotions if wire in fused] if sentiment else emotions,
         sentiment,
-        watermark,
+        watermarks[0],
     )
 
 
@@ -119,11 +125,10 @@ def _send(node: dict, graph: Graph, places: Places) -> None:
     """Makes the source send the recordings, whatever it was before."""
     own = _program(node) == "source"
     node["args"] = " ".join([places.audio, "--pace fast --progress never", *(_kept(node) if own else [])])
-    if own:
-        return
-    # A microphone or a replay; what it is started with means nothing to the source.
-    node["path"] = str(PROGRAMS / "source")
-    if graph.watermark and "watermark" not in _wires(node):
+    if not own:
+        # A microphone or a replay; what it is started with means nothing to the source.
+        node["path"] = str(PROGRAMS / "source")
+    if "watermark" not in _wires(node):
         node["inputs"] = {"watermark": {"source": graph.watermark, "queue_size": QUEUE}}
         node["input_types"] = {"watermark": f"{TYPES}Watermark"}
 

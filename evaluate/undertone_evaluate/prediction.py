@@ -48,7 +48,7 @@ def predictions(rows: list, sessions: list[dict], classes: tuple[str, ...]) -> l
     for name in sorted(names, key=lambda name: (name != FUSION, name)):
         of_files = [_pooled(estimate.get(name, [])) for estimate in estimates]
         found.append(_compare(name, "sentiment", rows, of_files, list(classes)))
-    return [one for one in [*found, *_emotions(rows, sessions, bool(names), classes)] if one is not None]
+    return [one for one in [*found, *_emotions(rows, sessions)] if one is not None]
 
 
 def _sentiments(session: dict) -> dict[str, list[tuple[float, dict[str, float]]]]:
@@ -74,8 +74,8 @@ def _pooled(segments: list[tuple[float, dict[str, float]]]) -> dict[str, float]:
     return pooled
 
 
-def _emotions(rows: list, sessions: list[dict], fused: bool, classes: tuple[str, ...]) -> list[Predictions | None]:
-    """Estimates on a wire whose labels are those of the set: its emotions, or its sentiments where nothing is fused."""
+def _emotions(rows: list, sessions: list[dict]) -> list[Predictions | None]:
+    """Estimates of a wire whose labels are the set's emotions, before fusion has mapped them to anything else."""
     found = []
     for wire in sessions[0]["emotions"] if sessions else []:
         of_files, labels = [], {}
@@ -90,8 +90,6 @@ def _emotions(rows: list, sessions: list[dict], fused: bool, classes: tuple[str,
                 for message in messages
             ]
             of_files.append(_pooled(segments))
-        if not fused and set(labels) == set(classes):
-            found.append(_compare(wire, "sentiment", rows, of_files, list(classes)))
         emotions = {row.emotion for row in rows if row.emotion}
         if emotions and emotions <= set(labels):
             found.append(_compare(wire, "emotion", rows, of_files, list(labels)))
