@@ -26,7 +26,8 @@ class Command(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         self.folder = Path(temporary.name)
-        self.output = self.folder / "report"
+        # A name that needs quotes in a graph.
+        self.output = self.folder / "my report"
 
     def labels(self, rows: list[list[str]], name: str = "labels.csv") -> str:
         path = self.folder / name

@@ -80,7 +80,7 @@ def _batch(graph: Graph, rows: list[Row], output: Path) -> Batch:
 
 
 def _plain(stem: str) -> str:
-    """A name that survives being an argument: dora splits these at spaces."""
+    """A name that is the same in a log."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).lstrip("-.") or "recording"
 
 
@@ -102,7 +102,7 @@ def _is_now(graph: Graph, name: str, digest: str) -> bool:
     places = [base / "models" for base in [folder, *folder.parents]]
     places += [place / "prepared" for place in places]
     # What a graph names by a path.
-    words = [word for node in graph.yaml["nodes"] for word in str(node.get("args") or "").split()]
+    words = [word for node in graph.yaml["nodes"] for word in graphs.arguments(node)]
     places += [(folder / word.rpartition("=")[2]).parent for word in words]
     return any(sha256(place / name) == digest for place in places if (place / name).is_file())
 

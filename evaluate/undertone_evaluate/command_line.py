@@ -10,6 +10,7 @@ from . import batch as batches
 from . import graph as graphs
 from . import labels as sets
 from . import mixtures, sound
+from .arguments import positive
 from .errors import EvaluationError
 from .graph import PROGRAMS, REPOSITORY, Graph
 from .labels import CLASSES, Labels, Wrong
@@ -55,18 +56,10 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--args", action="append", default=[], metavar="NODE=ARGUMENTS", help="a node's other arguments")
     whole.add_argument("--speakers", metavar="NAME,NAME", help="only these speakers")
     whole.add_argument("--classes", default=",".join(CLASSES), metavar="NAME,NAME", help="the sentiments")
-    whole.add_argument(
-        "--batch", type=_positive, default=50, metavar="COUNT", help="recordings a run of the graph (50)"
-    )
+    whole.add_argument("--batch", type=positive, default=50, metavar="COUNT", help="recordings a run of the graph (50)")
     collar = {"type": _collar, "default": tuple(ms / 1000 for ms in COLLAR_MS), "metavar": "MS,MS"}
     whole.add_argument("--collar", **collar, help="padding before and behind speech that is forgiven (300,100)")
     return whole
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a number from 1 on")
-    return int(text)
 
 
 def _collar(text: str) -> tuple[float, float]:
@@ -79,7 +72,8 @@ def _collar(text: str) -> tuple[float, float]:
 def evaluate(options: argparse.Namespace) -> None:
     """Reads the set, runs the graph, writes the report."""
     _require_built()
-    output = _output(options.output)
+    output = options.output.resolve()
+    output.mkdir(parents=True, exist_ok=True)
     classes = tuple(options.classes.split(","))
     overrides = dict(_override(text) for text in options.args)
     graph = graphs.read(options.graph, overrides)
@@ -106,15 +100,6 @@ def _require_built() -> None:
     for file in (PROGRAMS / "source", PROGRAMS / "recorder", batches.ACTIVATE):
         if not file.exists():
             raise EvaluationError(f"{file} is missing: run `make build` in {REPOSITORY}")
-
-
-def _output(folder: Path) -> Path:
-    folder = folder.resolve()
-    # Dora splits a node's arguments at spaces, whatever quotes are around them.
-    if any(letter.isspace() for letter in str(folder)):
-        raise EvaluationError(f"`--output {folder}` has a space in it, which arguments in a graph cannot have")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _override(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ and `input_types`, and by their programs. Everything between the audio and the r
 """
 
 import copy
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,10 +70,10 @@ def read(path: Path, overrides: dict[str, str] | None = None) -> Graph:
         raise EvaluationError(f"there is no graph {path}") from error
     except (yaml.YAMLError, TypeError, KeyError) as error:
         raise EvaluationError(f"{path} is no graph of dora's (`nodes`, each with an `id`): {error}") from error
-    for name, arguments in (overrides or {}).items():
+    for name, given in (overrides or {}).items():
         if name not in names:
             raise EvaluationError(f"`--args {name}=…`: {path} has no node {name}; it has {', '.join(names)}")
-        nodes[names.index(name)]["args"] = arguments
+        nodes[names.index(name)]["args"] = given
     types = _types(nodes)
     source = _source(path, nodes, types)
     sentiment = _sentiment(path, nodes, types)
@@ -121,10 +122,18 @@ def programs(graph: Graph) -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
+def arguments(node: dict) -> list[str]:
+    """A node's arguments, which dora splits as a shell does."""
+    try:
+        return shlex.split(str(node.get("args") or ""))
+    except ValueError as error:
+        raise EvaluationError(f"the arguments of the node {node['id']} cannot be read: {error}") from error
+
+
 def _send(node: dict, graph: Graph, places: Places) -> None:
     """Makes the source send the recordings, whatever it was before."""
     own = _program(node) == "source"
-    node["args"] = " ".join([places.audio, "--pace fast --progress never", *(_kept(node) if own else [])])
+    node["args"] = shlex.join([places.audio, "--pace", "fast", "--progress", "never", *(_kept(node) if own else [])])
     if not own:
         # A microphone or a replay; what it is started with means nothing to the source.
         node["path"] = str(PROGRAMS / "source")
@@ -134,7 +143,7 @@ def _send(node: dict, graph: Graph, places: Places) -> None:
 
 
 def _kept(node: dict) -> list[str]:
-    words, kept = str(node.get("args") or "").split(), []
+    words, kept = arguments(node), []
     for place, word in enumerate(words):
         name, equals, _ = word.partition("=")
         if name in KEPT:
@@ -143,26 +152,26 @@ def _kept(node: dict) -> list[str]:
 
 
 def _write_results(nodes: list[dict], sentiment: str, places: Places) -> None:
-    arguments = f"--format none --output {places.results}"
+    text = shlex.join(["--format", "none", "--output", places.results])
     sinks = [node for node in nodes if _program(node) == "sink" and sentiment in _wires(node).values()]
     if sinks:
-        sinks[0]["args"] = arguments
+        sinks[0]["args"] = text
         # Others would write beside it.
         for other in sinks[1:]:
             nodes.remove(other)
         return
-    nodes.append(_node("evaluation-sink", "sink", arguments, {"sentiment": sentiment}))
+    nodes.append(_node("evaluation-sink", "sink", text, {"sentiment": sentiment}))
 
 
 def _recorder(graph: Graph, places: Places) -> dict:
     wires = dict.fromkeys([graph.audio, *graph.speech, *graph.transcripts, *graph.emotions])
-    arguments = f"{places.recording} --replace"
-    return _node("evaluation-recorder", "recorder", arguments, {wire.replace("/", "-"): wire for wire in wires})
+    text = shlex.join([places.recording, "--replace"])
+    return _node("evaluation-recorder", "recorder", text, {wire.replace("/", "-"): wire for wire in wires})
 
 
-def _node(name: str, program: str, arguments: str, inputs: dict[str, str]) -> dict:
+def _node(name: str, program: str, text: str, inputs: dict[str, str]) -> dict:
     wires = {key: {"source": wire, "queue_size": QUEUE} for key, wire in inputs.items()}
-    return {"id": name, "path": str(PROGRAMS / program), "args": arguments, "inputs": wires}
+    return {"id": name, "path": str(PROGRAMS / program), "args": text, "inputs": wires}
 
 
 def _program(node: dict) -> str:

@@ -20,6 +20,7 @@ import numpy
 import soundfile
 
 from .active_level import active_level
+from .arguments import positive
 from .errors import EvaluationError
 from .labels import recordings
 
@@ -78,8 +79,8 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--noise", type=Path, required=True, metavar="FILE", help="noise without speech, mono, 16 kHz")
     whole.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the set goes")
     whole.add_argument("--snr", default="20,10,5", metavar="DB,DB", help="ratios of active speech to noise (20,10,5)")
-    whole.add_argument("--files", type=int, default=30, metavar="COUNT", help="recordings a ratio (30)")
-    whole.add_argument("--clips", type=int, default=8, metavar="COUNT", help="clips of speech a recording (8)")
+    whole.add_argument("--files", type=positive, default=30, metavar="COUNT", help="recordings a ratio (30)")
+    whole.add_argument("--clips", type=positive, default=8, metavar="COUNT", help="clips of speech a recording (8)")
     whole.add_argument("--join-ms", type=int, default=300, metavar="MS", help="pauses below this are speech (300)")
     whole.add_argument("--seed", type=int, default=0, metavar="NUMBER", help="another one makes another set (0)")
     return whole
@@ -91,6 +92,8 @@ def read(path: Path) -> numpy.ndarray:
         samples, rate = soundfile.read(path, dtype="float32")
     except soundfile.SoundFileError as error:
         raise EvaluationError(f"{path} cannot be read: {error}") from error
+    if len(samples) < FRAME:
+        raise EvaluationError(f"{path} has less than a frame of audio: take it out of the folder")
     if rate != RATE or samples.ndim != 1:
         raise EvaluationError(
             f"{path} is not mono at 16 kHz; convert it first: ffmpeg -i FILE -ac 1 -ar 16000 OUT.flac"
