@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::StructArray;
 use undertone_messages::{
-    AudioFrame, Body, Message, Phase, Profile, Sentiment, SentimentStatus, Speech, Transcript,
-    TranscriptStatus, Watermark, Word,
+    AudioFrame, Body, Message, Phase, Profile, Scope, Sentiment, SentimentStatus, Speech, Statistics,
+    Transcript, TranscriptStatus, Watermark, Word,
 };
 use undertone_recording::{Content, Dataflow, Recorder};
 
@@ -57,16 +57,27 @@ fn messages() -> Vec<(&'static str, StructArray)> {
         anomaly: true,
         text: "fellow Americans".to_owned(),
     };
+    let statistics = Statistics {
+        segment: 1,
+        start: 2,
+        end: 3,
+        scope: Scope::Segment,
+        names: vec!["f0_mean".to_owned(), "energy_mean".to_owned()],
+        values: vec![f32::NAN, -20.0],
+        reason: "the transcript was rejected".to_owned(),
+    };
     vec![
         ("source/audio", message(0, Some(audio))),
         ("vad/speech", message(0, Some(speech))),
         ("asr/transcript", message(0, Some(transcript))),
         ("fusion/sentiment", message(0, Some(sentiment))),
+        ("prosody/statistics", message(0, Some(statistics))),
         ("fusion/watermark", message(0, Some(Watermark { position: 7 }))),
         ("source/audio", message::<AudioFrame>(1, None)),
         ("vad/speech", message::<Speech>(1, None)),
         ("asr/transcript", message::<Transcript>(1, None)),
         ("fusion/sentiment", message::<Sentiment>(1, None)),
+        ("prosody/statistics", message::<Statistics>(1, None)),
         ("fusion/watermark", message::<Watermark>(1, None)),
     ]
 }

@@ -13,13 +13,13 @@ use arrow::datatypes::{
     Int64Type, TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use undertone_messages::{
-    AudioFrame, Emotion, Encoding, Features, Message, Sentiment, Speech, Transcript, Watermark,
+    AudioFrame, Emotion, Encoding, Features, Message, Sentiment, Speech, Statistics, Transcript, Watermark,
 };
 
 /// Names that some message has a field of, and one that none has.
-const NAMES: [&str; 13] = [
-    "session", "seq", "last", "start", "end", "position", "samples", "layers", "labels", "words", "digest",
-    "item", "other",
+const NAMES: [&str; 14] = [
+    "session", "seq", "last", "start", "end", "position", "samples", "layers", "labels", "names", "words",
+    "digest", "item", "other",
 ];
 
 /// The fields of a message of any type.
@@ -32,6 +32,7 @@ pub fn message_fields(u: &mut Unstructured<'_>) -> Result<Fields> {
         Message::<Emotion>::fields,
         Message::<Transcript>::fields,
         Message::<Sentiment>::fields,
+        Message::<Statistics>::fields,
         Message::<Watermark>::fields,
     ])
     .map(|fields| fields())

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use arrow::array::{Array, StructArray};
 use undertone_messages::{
-    AudioFrame, Body, Emotion, Encoding, Features, Header, Message, Sentiment, Speech, Transcript, Watermark,
-    WindowOrder,
+    AudioFrame, Body, Emotion, Encoding, Features, Header, Message, Sentiment, Speech, Statistics,
+    Transcript, Watermark, WindowOrder,
 };
 use undertone_recording::{TopicReader, compact, message_digest};
 
@@ -24,12 +24,16 @@ pub fn decode_as_each(array: &dyn Array) {
     decode::<Encoding>(array);
     decode::<Transcript>(array);
     decode::<Sentiment>(array);
+    decode::<Statistics>(array);
     decode::<Watermark>(array);
     if let Ok(Message { body: Some(frame), .. }) = Message::<AudioFrame>::decode(array) {
         let _ = frame.end();
     }
     if let Ok(Message { body: Some(encoding), .. }) = Message::<Encoding>::decode(array) {
         let _ = (encoding.frames_of_speech(), WindowOrder::default().accept(&encoding));
+    }
+    if let Ok(Message { body: Some(statistics), .. }) = Message::<Statistics>::decode(array) {
+        let _ = statistics.value("f0_mean");
     }
 }
 

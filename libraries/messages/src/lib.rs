@@ -28,6 +28,7 @@ mod message;
 mod sentiment;
 mod sequence;
 mod speech;
+mod statistics;
 mod transcript;
 mod watermark;
 
@@ -43,6 +44,7 @@ pub use message::{Body, Message, SessionId};
 pub use sentiment::{Contribution, Profile, Sentiment, SentimentStatus};
 pub use sequence::{Sequence, SequenceError};
 pub use speech::{Phase, Speech};
+pub use statistics::Statistics;
 pub use transcript::{Transcript, TranscriptStatus, Word};
 pub use watermark::Watermark;
 

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field};
 use proptest::prelude::*;
 use undertone_messages::{
     AudioFrame, Body, Contribution, Emotion, Encoding, Features, Message, MessageError, Phase, Profile,
-    Scope, Sentiment, SentimentStatus, Sequence, SequenceError, SessionId, Speech, Transcript,
+    Scope, Sentiment, SentimentStatus, Sequence, SequenceError, SessionId, Speech, Statistics, Transcript,
     TranscriptStatus, Watermark, Word,
 };
 
@@ -58,6 +58,14 @@ prop_compose! {
                  scores in prop::collection::vec((".*", 0.0f32..1.0), 0..9), model: String, reason: String) -> Emotion {
         let (labels, probabilities) = scores.into_iter().unzip();
         Emotion { segment, start, end, modality, scope, labels, probabilities, model, reason }
+    }
+}
+
+prop_compose! {
+    fn statistics()(segment: u64, start: u64, end: u64, scope in name(Scope::ALL),
+                    pairs in prop::collection::vec((".*", -1e3f32..1e3), 0..50), reason: String) -> Statistics {
+        let (names, values) = pairs.into_iter().unzip();
+        Statistics { segment, start, end, scope, names, values, reason }
     }
 }
 
@@ -130,6 +138,11 @@ proptest! {
 
     #[test]
     fn emotions_survive_the_wire(body in emotion(), session: String, seq: u64) {
+        round_trip(body, &session, seq);
+    }
+
+    #[test]
+    fn statistics_survive_the_wire(body in statistics(), session: String, seq: u64) {
         round_trip(body, &session, seq);
     }
 
@@ -226,6 +239,29 @@ fn a_message_that_is_null_is_refused() {
         error(&null),
         MessageError::NotAMessage { message: "AudioFrame", received: "a null".to_owned() }
     );
+}
+
+#[test]
+fn a_value_that_is_not_defined_keeps_its_bits() {
+    let statistics = |values: Vec<f32>| Statistics {
+        segment: 0,
+        start: 0,
+        end: 1,
+        scope: Scope::Segment,
+        names: vec!["f0_mean".to_owned(), "energy_mean".to_owned()],
+        values,
+        reason: String::new(),
+    };
+    let encode = |body| Message { session: "s".into(), seq: 0, body: Some(body) }.encode().unwrap();
+    let read =
+        Message::<Statistics>::decode(&encode(statistics(vec![f32::NAN, -20.0]))).unwrap().body.unwrap();
+    assert_eq!(read.values[0].to_bits(), f32::NAN.to_bits());
+    assert_eq!(
+        (read.value("f0_mean"), read.value("energy_mean"), read.value("f1")),
+        (None, Some(-20.0), None)
+    );
+    let error = Message::<Statistics>::decode(&encode(statistics(vec![1.0]))).unwrap_err().to_string();
+    assert!(error.contains("`values`") && error.contains("2, one for each name"), "{error}");
 }
 
 #[test]

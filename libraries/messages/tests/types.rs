@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields};
 use serde::Deserialize;
 use undertone_messages::{
-    AudioFrame, Body, Emotion, Encoding, Features, Message, Sentiment, Speech, Transcript, Watermark,
+    AudioFrame, Body, Emotion, Encoding, Features, Message, Sentiment, Speech, Statistics, Transcript,
+    Watermark,
 };
 
 #[derive(Deserialize)]
@@ -77,7 +78,8 @@ fn the_type_library_matches_the_rust_schemas() {
     check::<Emotion>(&library);
     check::<Transcript>(&library);
     check::<Sentiment>(&library);
+    check::<Statistics>(&library);
     check::<Watermark>(&library);
-    // The eight above, and the two that are parts of them.
-    assert_eq!(library.types.len(), 10);
+    // The nine above, and the two that are parts of them.
+    assert_eq!(library.types.len(), 11);
 }
