@@ -29,6 +29,22 @@
 //! the same lines. Lines of several sessions side by side, and of provisional among final results, stand in the order
 //! of their arrival.
 //!
+//! # Statistics
+//!
+//! Where the input `statistics` is wired, each of its messages is a line as well, for a window or a segment:
+//!
+//! | field | meaning |
+//! | --- | --- |
+//! | `type` | `statistics`; results have no such field |
+//! | `session`, `segment` | the session, and the segment's number in it |
+//! | `scope` | `window`, or `segment` for the whole segment |
+//! | `start_sample` to `end_seconds` | what was looked at, as above |
+//! | `values` | by name; `null` where a value is not defined |
+//! | `reason` | why values are missing that could have been there; empty otherwise |
+//!
+//! They stand among the results in the order of arrival, which differs from run to run; a sink of their own keeps them
+//! apart, as in `dataflows/prosody.yml`. With `--format pretty` they go to the file alone.
+//!
 //! # The file
 //!
 //! With `--output` the lines also go to a file. They are written to `FILE.partial` as they come, and the file gets its
@@ -69,6 +85,6 @@ pub use arguments::{Arguments, ColorChoice, Format};
 pub use error::SinkError;
 pub use latency::{Latency, StageLatency};
 pub use pretty::pretty;
-pub use record::record;
+pub use record::{record, statistics_record};
 pub use sink::{Input, Sink};
 pub use summary::{LatencySummary, Summary};

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use eyre::{Result, bail, eyre};
-use undertone_messages::Sentiment;
+use undertone_messages::{Sentiment, Statistics};
 use undertone_node::{Event, Inputs, Node, Outputs, Start};
 use undertone_sink::{Account, Arguments, Format, Input, Sink};
 
@@ -23,7 +23,7 @@ fn write_results(start: Start<Arguments>) -> Result<()> {
     let mut node = start.join(Inputs::Optionally(&names), Outputs::Optionally(&[]))?;
     let inputs: Vec<Input> = node.inputs().filter_map(input_of).collect();
     if inputs.is_empty() {
-        bail!("no input is wired: the sink takes {}", names.join(" and "));
+        bail!("no input is wired: the sink takes {}", names.join(", "));
     }
     let output = std::io::stdout();
     let color = arguments.use_color(output.is_terminal(), std::env::var_os("NO_COLOR").as_deref());
@@ -48,6 +48,11 @@ fn take_all(node: &mut Node<Arguments>, arguments: &Arguments, sink: &mut Sink<i
             Event::Message(delivery) => {
                 let name = &delivery.input;
                 let input = input_of(name).ok_or_else(|| eyre!("there is no input `{name}`"))?;
+                if input == Input::Statistics {
+                    let summary = sink.push_statistics(node.read::<Statistics>(&delivery)?)?;
+                    log(arguments, summary);
+                    continue;
+                }
                 let message = node.read::<Sentiment>(&delivery)?;
                 let end = message.body.as_ref().map(|result| result.end);
                 let latency = end.map(|end| latency_of(&node.arrived(&delivery.trace), end));

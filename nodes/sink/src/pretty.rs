@@ -6,7 +6,7 @@ use textwrap::core::display_width;
 use undertone_messages::{Sentiment, SentimentStatus, seconds};
 
 use crate::latency::Latency;
-use crate::record::Probabilities;
+use crate::record::NamedValues;
 
 /// Columns that a result takes at most, unless a session's name or a word is longer.
 const WIDTH: usize = 100;
@@ -140,7 +140,7 @@ impl<'a> Rows<'a> {
 
 /// The result in words.
 fn verdict(result: &Sentiment, color: bool) -> String {
-    let likeliest = Probabilities { labels: &result.labels, values: &result.probabilities }.likeliest();
+    let likeliest = NamedValues { names: &result.labels, values: &result.probabilities }.likeliest();
     let Some((label, probability)) = likeliest else {
         return style(color, Style::bold).style("  → no estimate").to_string();
     };

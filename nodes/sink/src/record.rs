@@ -1,7 +1,7 @@
-//! A result as one JSON object.
+//! A result, or statistics, as one JSON object.
 
 use serde::{Serialize, Serializer};
-use undertone_messages::{Contribution, Sentiment, seconds};
+use undertone_messages::{Contribution, Sentiment, Statistics, seconds};
 
 use crate::error::SinkError;
 use crate::latency::{Latency, StageLatency};
@@ -31,7 +31,7 @@ struct Record<'a> {
     label: Option<&'a str>,
     confidence: f32,
     fused_score: f32,
-    probabilities: Probabilities<'a>,
+    probabilities: NamedValues<'a>,
     abstained: bool,
     anomaly: bool,
     text_sentiment: Option<ContributionRecord<'a>>,
@@ -43,7 +43,7 @@ struct Record<'a> {
 
 impl<'a> Record<'a> {
     fn new(session: &'a str, result: &'a Sentiment, latency: Option<&'a Latency>) -> Self {
-        let probabilities = Probabilities { labels: &result.labels, values: &result.probabilities };
+        let probabilities = NamedValues { names: &result.labels, values: &result.probabilities };
         let mut contributions: Vec<_> = result
             .contributions
             .iter()
@@ -78,17 +78,54 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Labels with their probabilities: a JSON object in the order of the labels.
+/// Statistics as one line of JSON Lines, without the end of the line, as [`record`] writes a result. Values that are not
+/// defined are `null`.
+///
+/// # Errors
+///
+/// As [`record`].
+pub fn statistics_record(session: &str, statistics: &Statistics) -> Result<String, SinkError> {
+    let Statistics { segment, start, end, scope, names, values, reason } = statistics;
+    let record = StatisticsRecord {
+        r#type: "statistics",
+        session,
+        segment: *segment,
+        scope: scope.name(),
+        start_sample: *start,
+        end_sample: *end,
+        start_seconds: seconds(*start),
+        end_seconds: seconds(*end),
+        values: NamedValues { names, values },
+        reason,
+    };
+    serde_json::to_string(&record).map_err(|error| SinkError::Json { segment: *segment, error })
+}
+
+#[derive(Serialize)]
+struct StatisticsRecord<'a> {
+    r#type: &'static str,
+    session: &'a str,
+    segment: u64,
+    scope: &'static str,
+    start_sample: u64,
+    end_sample: u64,
+    start_seconds: f64,
+    end_seconds: f64,
+    values: NamedValues<'a>,
+    reason: &'a str,
+}
+
+/// Labels with their probabilities, or names with their values: a JSON object in the order of the names.
 #[derive(Clone, Copy)]
-pub(crate) struct Probabilities<'a> {
-    pub(crate) labels: &'a [String],
-    /// As many as labels, or none.
+pub(crate) struct NamedValues<'a> {
+    pub(crate) names: &'a [String],
+    /// As many as names, or none.
     pub(crate) values: &'a [f32],
 }
 
-impl<'a> Probabilities<'a> {
+impl<'a> NamedValues<'a> {
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, f32)> {
-        self.labels.iter().map(String::as_str).zip(self.values.iter().copied())
+        self.names.iter().map(String::as_str).zip(self.values.iter().copied())
     }
 
     /// The likeliest label, the first if several are.
@@ -97,7 +134,7 @@ impl<'a> Probabilities<'a> {
     }
 }
 
-impl Serialize for Probabilities<'_> {
+impl Serialize for NamedValues<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
     }
@@ -107,7 +144,7 @@ impl Serialize for Probabilities<'_> {
 struct ContributionRecord<'a> {
     modality: &'a str,
     label: Option<&'a str>,
-    probabilities: Probabilities<'a>,
+    probabilities: NamedValues<'a>,
     weight: f32,
     model: &'a str,
     end_sample: u64,
@@ -116,7 +153,7 @@ struct ContributionRecord<'a> {
 
 impl<'a> ContributionRecord<'a> {
     fn new(contribution: &'a Contribution, labels: &'a [String]) -> Self {
-        let probabilities = Probabilities { labels, values: &contribution.probabilities };
+        let probabilities = NamedValues { names: labels, values: &contribution.probabilities };
         Self {
             modality: &contribution.modality,
             label: probabilities.likeliest().map(|(label, _)| label),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 
-use undertone_messages::{Message, Sentiment, SessionId};
+use undertone_messages::{Message, Sentiment, SessionId, Statistics};
 
 use crate::account::Account;
 use crate::arguments::{Arguments, Format};
@@ -11,7 +11,7 @@ use crate::error::SinkError;
 use crate::file::ResultFile;
 use crate::latency::Latency;
 use crate::pretty::pretty;
-use crate::record::record;
+use crate::record::{record, statistics_record};
 use crate::summary::{Summary, Tally};
 
 /// An input of the sink.
@@ -21,17 +21,20 @@ pub enum Input {
     Sentiment,
     /// Results that are written with `--provisional`.
     Provisional,
+    /// Statistics, which are written in JSON Lines.
+    Statistics,
 }
 
 impl Input {
-    /// Both inputs.
-    pub const ALL: [Self; 2] = [Self::Sentiment, Self::Provisional];
+    /// All inputs.
+    pub const ALL: [Self; 3] = [Self::Sentiment, Self::Provisional, Self::Statistics];
 
     /// The name in the graph.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sentiment => "sentiment",
             Self::Provisional => "provisional",
+            Self::Statistics => "statistics",
         }
     }
 }
@@ -97,19 +100,43 @@ impl<W: Write> Sink<W> {
         latency: Option<&Latency>,
     ) -> Result<Option<Summary>, SinkError> {
         let session = self.sessions.entry(message.session.clone()).or_default();
-        let Some(result) = message.body else {
-            session.ended.insert(input);
-            let over = session.ended.is_superset(&self.inputs);
-            return if over { self.end(&message.session) } else { Ok(None) };
-        };
+        let Some(result) = message.body else { return self.end_input(&message.session, input) };
         match input {
             Input::Sentiment => session.tally.count(&result, latency),
-            Input::Provisional => session.tally.count_provisional(),
+            _ => session.tally.count_provisional(),
         }
         if input == Input::Sentiment || self.provisional {
             self.write(&message.session, &result, latency.filter(|_| self.latency))?;
         }
         Ok(None)
+    }
+
+    /// Writes statistics: a line of the file, and of the standard output unless that is for people. Gives the session's
+    /// summary as [`Sink::push`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::push`].
+    pub fn push_statistics(&mut self, message: Message<Statistics>) -> Result<Option<Summary>, SinkError> {
+        self.sessions.entry(message.session.clone()).or_default();
+        let Some(statistics) = message.body else {
+            return self.end_input(&message.session, Input::Statistics);
+        };
+        let line = statistics_record(&message.session, &statistics)? + "\n";
+        if let Some(file) = &mut self.file {
+            file.write(&line)?;
+        }
+        if self.format == Format::Jsonl { self.print(&line) } else { Ok(()) }?;
+        Ok(None)
+    }
+
+    /// Takes note that a stream has ended, and ends the session with the last of them.
+    fn end_input(&mut self, session: &SessionId, input: Input) -> Result<Option<Summary>, SinkError> {
+        let over = self.sessions.get_mut(session).is_some_and(|state| {
+            state.ended.insert(input);
+            state.ended.is_superset(&self.inputs)
+        });
+        if over { self.end(session) } else { Ok(None) }
     }
 
     /// Ends the sessions that were cut off, and gives their summaries.
