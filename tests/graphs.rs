@@ -89,6 +89,61 @@ fn the_words_and_the_tone_come_from_one_encoding() {
     assert_eq!(outcome.words(), plain.words());
 }
 
+/// The lines that a sink of its own writes of the node prosody.
+fn prosody(name: &str) -> (Outcome, Vec<Value>) {
+    let graph = Graph::open("dataflows/prosody.yml", name).fast();
+    let path = graph.folder().join("prosody.jsonl");
+    let graph = graph.args("prosody-sink", &format!("--format none --output {}", path.display()));
+    let outcome = graph.run().expect_success();
+    let lines = std::fs::read_to_string(path).unwrap();
+    (outcome, lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+#[test]
+fn prosody_measures_every_utterance_and_changes_no_result() {
+    let (outcome, lines) = prosody("prosody");
+    check_results(&outcome);
+    let segments: Vec<&Value> = lines.iter().filter(|line| line["scope"] == "segment").collect();
+    let spans = |lines: &[&Value]| -> Vec<_> {
+        lines
+            .iter()
+            .map(|line| (line["segment"].clone(), line["start_sample"].clone(), line["end_sample"].clone()))
+            .collect()
+    };
+    assert_eq!(spans(&segments), spans(&outcome.results.iter().collect::<Vec<_>>()));
+    assert!(lines.len() > 4 * segments.len(), "there are windows as well");
+    for (line, result) in segments.iter().zip(&outcome.results) {
+        let value = |name: &str| line["values"][name].as_f64().unwrap_or_else(|| panic!("no {name}: {line}"));
+        assert!((70.0..350.0).contains(&value("f0_p50")), "{line}");
+        assert!((-60.0..-5.0).contains(&value("energy_mean")), "{line}");
+        assert!((0.2..=1.0).contains(&value("voiced_share")), "{line}");
+        if result["text"] != "" {
+            assert!((0.5..12.0).contains(&value("words_per_second")), "{line}");
+            assert!(value("syllables_per_second") >= value("words_per_second"), "{line}");
+        }
+    }
+    // The men and the woman of the session: Kennedy, and LJ Speech.
+    let median = |start: f64, end: f64| {
+        let within = segments
+            .iter()
+            .filter(|line| number(line, "start_seconds") >= start && number(line, "end_seconds") <= end);
+        within.map(|line| line["values"]["f0_p50"].as_f64().unwrap()).next().unwrap()
+    };
+    let spans = spans_of_files();
+    let of = |file: &str| {
+        spans.iter().find(|(name, ..)| name == file).map(|(_, start, end)| median(start - 0.5, end + 1.0))
+    };
+    assert!(of("LJ001-0004.flac").unwrap() > of("jfk.flac").unwrap() + 20.0);
+    // Another run writes the same lines.
+    assert_eq!(prosody("prosody-again").1, lines);
+}
+
+/// Where the files of the joined session lie, in seconds, by name.
+fn spans_of_files() -> Vec<(String, f64, f64)> {
+    let names = transcripts().into_iter().map(|(file, _)| file);
+    names.zip(spans()).map(|(file, (start, end, _))| (file, start, end)).collect()
+}
+
 #[test]
 fn ten_runs_lose_nothing_and_give_the_same() {
     let run = |number: usize| {

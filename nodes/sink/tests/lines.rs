@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use proptest::prelude::*;
-use undertone_messages::{Contribution, Message, Profile, Sentiment, SentimentStatus};
+use undertone_messages::{Contribution, Message, Profile, Scope, Sentiment, SentimentStatus, Statistics};
 use undertone_node::Wire;
 use undertone_sink::{Account, Arguments, Input, Latency, Sink, SinkError, StageLatency, pretty, record};
 
@@ -132,6 +132,41 @@ fn latency() -> Latency {
 /// The latency of a session that was replayed as fast as it went.
 fn fast() -> Latency {
     Latency { total_ms: None, hangover_ms: None, ..latency() }
+}
+
+/// What the node prosody says of a segment without a voice.
+fn statistics() -> Statistics {
+    Statistics {
+        segment: 4,
+        start: 197_440,
+        end: 241_600,
+        scope: Scope::Segment,
+        names: ["f0_mean", "energy_mean"].map(str::to_owned).to_vec(),
+        values: vec![f32::NAN, -31.5],
+        reason: "the transcript has no words".to_owned(),
+    }
+}
+
+#[test]
+fn statistics_are_one_json_object_a_line_beside_the_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.jsonl");
+    let arguments = Arguments::parse_from(["sink", "--format", "pretty", "--output", path.to_str().unwrap()]);
+    let mut output = Vec::new();
+    let mut sink = Sink::new(&arguments, [Input::Statistics], &mut output, false).unwrap();
+    let message = |seq, body| Message { session: "s".into(), seq, body };
+    assert_eq!(sink.push_statistics(message(0, Some(statistics()))).unwrap(), None);
+    let summary = sink.push_statistics(message(1, None)).unwrap();
+    assert_eq!(summary.unwrap().results, 0, "statistics are no results, and the session is over");
+    sink.finish(&Account::new(Vec::new(), false)).unwrap();
+    let expected = concat!(
+        r#"{"type":"statistics","session":"s","segment":4,"scope":"segment","start_sample":197440,"#,
+        r#""end_sample":241600,"start_seconds":12.34,"end_seconds":15.1,"#,
+        r#""values":{"f0_mean":null,"energy_mean":-31.5},"reason":"the transcript has no words"}"#,
+        "\n"
+    );
+    assert_eq!(fs::read_to_string(path).unwrap(), expected);
+    assert!(!String::from_utf8(output).unwrap().contains("f0_mean"), "this is not for people");
 }
 
 #[test]
