@@ -42,8 +42,7 @@ impl Rate {
 
 /// Syllables of a word, by its groups of vowels. In English an `e` at the end of a word is silent, except behind an `l`
 /// that follows a consonant (*table*), and so is that of `es` and `ed` behind most letters (*makes*, *asked*, but not
-/// *houses*, *wanted*). Numbers in digits count as one. An estimate: of the 122 words of the recorded session it has 174
-/// syllables.
+/// *houses*, *wanted*). Numbers in digits count as one: it is an estimate.
 fn syllables(word: &Word, language: &str) -> Option<usize> {
     let letters: Vec<char> =
         word.text.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphabetic()).collect();

@@ -86,7 +86,7 @@ impl<W: Write> Sink<W> {
         })
     }
 
-    /// Writes a result, and gives the session's summary when all its streams have ended. With `pretty` the summary is
+    /// Writes a result that came on `sentiment` or `provisional`, and gives the session's summary when all its streams have ended. With `pretty` the summary is
     /// written as well.
     ///
     /// # Errors

@@ -231,7 +231,8 @@ fn message(seq: u64, body: Option<Sentiment>) -> Message<Sentiment> {
 /// Three results and two provisional ones through a sink, and what it wrote to the standard output.
 fn written(words: &[&str]) -> String {
     let mut output = Vec::new();
-    let mut sink = Sink::new(&arguments(words), Input::ALL, &mut output, false).unwrap();
+    let mut sink =
+        Sink::new(&arguments(words), [Input::Sentiment, Input::Provisional], &mut output, false).unwrap();
     for (seq, result) in (0..).zip([provisional(), provisional()]) {
         assert_eq!(sink.push(Input::Provisional, message(seq, Some(result)), None).unwrap(), None);
     }
