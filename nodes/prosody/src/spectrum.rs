@@ -207,10 +207,13 @@ fn interpolate(values: &[f64], place: f64) -> f64 {
         return value(0);
     }
     let reach = SINC_REACH as i64;
+    // sin(π(x - n)) is sin(πx), but for its sign.
+    let sine = (PI * fraction).sin();
     let term = |offset: i64| {
         let distance = fraction - offset as f64;
+        let sine = if offset % 2 == 0 { sine } else { -sine };
         let weight = 0.5 + 0.5 * (PI * distance / (SINC_REACH as f64 + 1.0)).cos();
-        value(offset) * weight * (PI * distance).sin() / (PI * distance)
+        value(offset) * weight * sine / (PI * distance)
     };
     (1 - reach..=reach).map(term).sum()
 }

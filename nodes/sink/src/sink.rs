@@ -86,8 +86,8 @@ impl<W: Write> Sink<W> {
         })
     }
 
-    /// Writes a result that came on `sentiment` or `provisional`, and gives the session's summary when all its streams have ended. With `pretty` the summary is
-    /// written as well.
+    /// Writes a result that came on `sentiment` or `provisional`, and gives the session's summary when all its streams
+    /// have ended. With `pretty` the summary is written as well.
     ///
     /// # Errors
     ///
