@@ -65,6 +65,9 @@
 //! | RAVDESS, 40 clips: 4 men, 4 women; neutral, sad, angry | librosa | 0.22 % | 0.15 % | 3.9 % |
 //! | | Praat | 1.07 % | 1.23 % | 11.4 % |
 //!
+//! Of the six groups of the 40 clips, by sex and emotion, the worst gross errors are those of sad women by Praat, 3.2 %, and
+//! of neutral women by librosa, 1.7 %.
+//!
 //! librosa takes the end of the range for a candidate even if no period is there: most of what it alone calls voiced in the
 //! recorded session is noise at 60 Hz. librosa and Praat differ in voicing by 13.3 and 9.3 %: Praat calls nothing voiced that is 30 dB below the clip's loudest
 //! point, which a stream has not heard yet.
