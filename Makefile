@@ -33,7 +33,7 @@ bench: build ## Measures every stage on this machine.
 bless: build ## Records the golden recordings again and shows what has changed.
 	recordings/bless
 
-# make evaluate DATA=labels.csv OUTPUT=out/evaluation [GRAPH=dataflows/ears.yml] [OPTIONS="--batch 20"]
+# make evaluate DATA=labels.csv OUTPUT=out/evaluation [GRAPH=dataflows/mfcc.yml] [OPTIONS="--batch 20"]
 # make evaluate OPTIONS="--ravdess FOLDER" OUTPUT=out/evaluation
 GRAPH ?= dataflow.yml
 OUTPUT ?= out/evaluation

@@ -96,7 +96,7 @@ fn a_mistyped_argument_suggests_the_right_one() {
 
 #[test]
 fn a_wire_to_the_wrong_port_is_found_before_and_during_a_run() {
-    let graph = || Graph::open("dataflow.yml", "wrong-port").fast();
+    let graph = || Graph::open("dataflows/mfcc.yml", "wrong-port").fast();
     let invalid = graph().rewire("acoustic", "features", "vad/speech").validate();
     invalid.expect_failure(&["vad/speech", "Features"]);
     // Without the types in the graph the node itself must object.
@@ -120,21 +120,39 @@ fn a_queue_that_overflows_is_an_error_that_names_the_wire() {
 
 #[test]
 fn a_missing_model_is_named_with_the_places_that_were_searched() {
-    let graph = Graph::open("dataflow.yml", "missing-model").fast().args("acoustic", "--model acoustic-cn");
-    graph.run().expect_failure(&["acoustic-cn", "acoustic-cnn", "models"]);
+    let graph =
+        Graph::open("dataflow.yml", "missing-model").fast().args("acoustic", "--model acoustic-whispe");
+    graph.run().expect_failure(&["acoustic-whispe", "acoustic-whisper", "models"]);
 }
 
 #[test]
 fn a_model_with_another_hash_is_refused() {
     let graph = Graph::open("dataflow.yml", "model-hash").fast();
     let folder = graph.folder().join("acoustic");
-    copy(&repository().join("models/acoustic-cnn"), &folder);
+    copy(&repository().join("models/acoustic-whisper"), &folder);
     let model = folder.join("model.onnx");
     let mut bytes = fs::read(&model).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&model, bytes).unwrap();
     let graph = graph.args("acoustic", &format!("--model {}", folder.display()));
     graph.run().expect_failure(&["model.onnx", "expected", "SHA-256"]);
+}
+
+#[test]
+fn a_fusion_that_was_fitted_on_other_models_names_them() {
+    let graph = Graph::open("dataflow.yml", "other-models").fast();
+    let folder = graph.folder().join("fusion");
+    copy(&repository().join("models/fusion"), &folder);
+    let config = fs::read_to_string(folder.join("config.json")).unwrap();
+    fs::write(folder.join("config.json"), config.replace("acoustic-whisper@", "acoustic-other@")).unwrap();
+    // A folder of one's own has no manifest.
+    fs::remove_file(folder.join("manifest.json")).unwrap();
+    let graph = graph.args("fusion", &format!("--weighting learned --model {}", folder.display()));
+    graph.run().expect_failure(&[
+        "acoustic-whisper@",
+        "it was fitted on acoustic-other@",
+        "models/train/fusion",
+    ]);
 }
 
 fn copy(from: &Path, to: &PathBuf) {

@@ -41,7 +41,7 @@ fn replay(name: &str, change: impl FnOnce(Graph) -> Graph) {
     let comparison = compare(&golden, &recording, &options).unwrap();
     assert!(comparison.is_exact(), "{comparison}\nif this is as it should be, say `make bless`");
     let topics: BTreeSet<&str> = comparison.streams.iter().map(|stream| stream.topic.as_str()).collect();
-    assert_eq!(topics.len() + options.except.len(), 10, "{comparison}");
+    assert_eq!(topics.len() + options.except.len(), 9, "{comparison}");
 }
 
 #[test]

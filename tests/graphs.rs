@@ -77,15 +77,17 @@ fn whisper_cpp_takes_the_place_of_encoder_and_decoder() {
 }
 
 #[test]
-fn the_words_and_the_tone_come_from_one_encoding() {
-    let outcome = Graph::open("dataflows/ears.yml", "ears").fast().run().expect_success();
+fn mfcc_and_a_network_take_the_place_of_the_head_on_the_encoder() {
+    let outcome = Graph::open("dataflows/mfcc.yml", "mfcc").fast().run().expect_success();
     check_results(&outcome);
     for result in &outcome.results {
         assert_eq!(result["profile"], "both", "{result}");
-        assert!(result["audio_sentiment"]["weight"].as_f64().unwrap() > 0.0, "{result}");
+        let voice = &result["audio_sentiment"];
+        assert!(voice["model"].as_str().unwrap().starts_with("acoustic-cnn@"), "{result}");
+        assert!(voice["weight"].as_f64().unwrap() > 0.0, "{result}");
     }
     // The voice says nothing about the words, and the same node heard them.
-    let plain = Graph::open("dataflow.yml", "ears-plain").fast().run().expect_success();
+    let plain = Graph::open("dataflow.yml", "mfcc-plain").fast().run().expect_success();
     assert_eq!(outcome.words(), plain.words());
 }
 
@@ -124,6 +126,32 @@ fn prosody_measures_every_utterance_and_changes_no_result() {
     }
     // Another run writes the same lines.
     assert_eq!(prosody("prosody-again").1, lines);
+}
+
+/// The sum of a JSON object's numbers.
+fn sum(values: &Value) -> f64 {
+    values.as_object().unwrap().values().map(|value| value.as_f64().unwrap()).sum()
+}
+
+#[test]
+fn a_result_says_what_each_modality_heard_and_how_sure_it_is() {
+    let graph = Graph::open("dataflow.yml", "explained").fast();
+    let outcome = graph.add_args("fusion", "--coverage 0.5").run().expect_success();
+    check_results(&outcome);
+    for result in &outcome.results {
+        let voice = &result["audio_sentiment"];
+        assert!((sum(&voice["emotions"]) - 1.0).abs() < 1e-3, "{result}");
+        assert_eq!(voice["emotions"].as_object().unwrap().len(), 8, "{result}");
+        for dimension in ["valence", "arousal"] {
+            assert!(number(voice, dimension).abs() <= 1.0, "{result}");
+        }
+        assert!(number(voice, "anomaly") >= 0.0 && number(voice, "stale_ms") == 0.0, "{result}");
+        assert!((number(voice, "weight") + number(&result["text_sentiment"], "weight") - 1.0).abs() < 1e-5);
+        assert_eq!(result["anomaly"], number(voice, "anomaly") > 1.0, "{result}");
+    }
+    // Half of the results on which fusion was fitted were surer than the threshold.
+    let abstained = outcome.results.iter().filter(|result| result["abstained"] == true).count();
+    assert!(abstained > 0 && abstained < outcome.results.len(), "{abstained} of {}", outcome.results.len());
 }
 
 #[test]

@@ -26,7 +26,7 @@ class Rewriting(unittest.TestCase):
         for name in (
             "dataflow.yml",
             "dataflows/asr.yml",
-            "dataflows/ears.yml",
+            "dataflows/mfcc.yml",
             "dataflows/operator.yml",
             "dataflows/record.yml",
         ):

@@ -95,10 +95,15 @@ class Files(unittest.TestCase):
             self.of(session(strange))
 
     def test_emotions_are_compared_where_the_graph_knows_them(self):
-        message = {"start": 0, "end": 10, "labels": ["sad", "happy", "calm"], "probabilities": [0.2, 0.7, 0.1]}
+        names, values = ["sad", "happy", "calm"], [0.2, 0.7, 0.1]
+        nothing = {"start": 0, "end": 10, "emotions": [], "emotion_probabilities": []}
+        as_labels = nothing | {"labels": names, "probabilities": values}
+        beside = nothing | {"labels": ["negative", "neutral"], "probabilities": [0.5, 0.5]}
+        beside |= {"emotions": names, "emotion_probabilities": values}
         rows = [Row("1", None, emotion="happy")]
-        (found,) = prediction.predictions(rows, [session(emotions={"voice/emotion": [message]})], tuple(CLASSES))
-        self.assertEqual((found.name, found.target, found.labels.tolist()), ("voice/emotion", "emotion", [1]))
+        for message in (as_labels, beside):
+            (found,) = prediction.predictions(rows, [session(emotions={"voice/emotion": [message]})], tuple(CLASSES))
+            self.assertEqual((found.name, found.target, found.labels.tolist()), ("voice/emotion", "emotion", [1]))
 
 
 class Bootstrap(unittest.TestCase):

@@ -71,7 +71,7 @@ def _read_transcripts(graph: Graph, sessions: dict, recording: Path) -> None:
 
 
 def _read_emotions(graph: Graph, sessions: dict, recording: Path) -> None:
-    columns = ["session", "start", "end", "modality", "labels", "probabilities"]
+    columns = ["session", "start", "end", "modality", "labels", "probabilities", "emotions", "emotion_probabilities"]
     for wire in graph.emotions:
         for session in sessions.values():
             session["emotions"][wire] = []

@@ -75,25 +75,27 @@ def _pooled(segments: list[tuple[float, dict[str, float]]]) -> dict[str, float]:
 
 
 def _emotions(rows: list, sessions: list[dict]) -> list[Predictions | None]:
-    """Estimates of a wire whose labels are the set's emotions, before fusion has mapped them to anything else."""
+    """Estimates of a wire that tell the set's emotions: beside its labels, or as its labels before fusion maps them."""
     found = []
     for wire in sessions[0]["emotions"] if sessions else []:
         of_files, labels = [], {}
         for session in sessions:
             messages = session["emotions"][wire]
-            labels |= dict.fromkeys(label for message in messages for label in message["labels"])
-            segments = [
-                (
-                    message["end"] - message["start"],
-                    dict(zip(message["labels"], message["probabilities"], strict=False)),
-                )
-                for message in messages
-            ]
-            of_files.append(_pooled(segments))
+            told = [_told(message) for message in messages]
+            labels |= dict.fromkeys(label for values in told for label in values)
+            durations = [message["end"] - message["start"] for message in messages]
+            of_files.append(_pooled(list(zip(durations, told, strict=True))))
         emotions = {row.emotion for row in rows if row.emotion}
         if emotions and emotions <= set(labels):
             found.append(_compare(wire, "emotion", rows, of_files, list(labels)))
     return found
+
+
+def _told(message: dict) -> dict[str, float]:
+    """The emotions of a message, or its labels if the model tells nothing finer."""
+    finer = message["emotions"]
+    names, values = (finer, message["emotion_probabilities"]) if finer else (message["labels"], message["probabilities"])
+    return dict(zip(names, values, strict=True))
 
 
 def _compare(name: str, target: str, rows: list, of_files: list[dict], classes: list[str]) -> Predictions | None:

@@ -240,7 +240,7 @@ impl Session {
     /// Names the first input or output that differs, what it is, and what it should be.
     pub fn check(&self, inputs: &[Port<'_>], outputs: &[Port<'_>]) -> Result<(), ModelError> {
         self.check_ports("input", self.session.inputs(), inputs)?;
-        self.check_ports("output", self.session.outputs(), outputs)?;
+        self.check_outputs(outputs)?;
         match self.inputs().find(|input| inputs.iter().all(|port| port.name != input.name())) {
             None => Ok(()),
             Some(unfed) => Err(ModelError::UnfedInput {
@@ -250,6 +250,15 @@ impl Session {
                 given: inputs.iter().map(|port| port.name).collect::<Vec<_>>().join(", "),
             }),
         }
+    }
+
+    /// Compares outputs of the model with what the caller needs, as [`Session::check`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::check`].
+    pub fn check_outputs(&self, outputs: &[Port<'_>]) -> Result<(), ModelError> {
+        self.check_ports("output", self.session.outputs(), outputs)
     }
 
     fn check_ports(

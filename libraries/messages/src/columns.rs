@@ -171,6 +171,19 @@ impl<'a> Columns<'a> {
         self.primitive::<Float32Type>(field)
     }
 
+    /// A `Float32` field that may be null.
+    ///
+    /// # Errors
+    ///
+    /// The field is missing or of another type.
+    pub fn optional_f32(&self, field: &'static str) -> Result<Option<f32>, MessageError> {
+        match self.primitive::<Float32Type>(field) {
+            Ok(value) => Ok(Some(value)),
+            Err(MessageError::Null { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A `Boolean` field.
     ///
     /// # Errors
@@ -278,6 +291,10 @@ pub(crate) fn u32_column(value: u32) -> ArrayRef {
 
 pub(crate) fn f32_column(value: f32) -> ArrayRef {
     Arc::new(PrimitiveArray::<Float32Type>::from_value(value, 1))
+}
+
+pub(crate) fn optional_f32_column(value: Option<f32>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<Float32Type>::from(vec![value]))
 }
 
 pub(crate) fn boolean_column(value: bool) -> ArrayRef {

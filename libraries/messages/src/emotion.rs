@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field};
 use crate::columns::{
     Columns, MessageError, field, floats_column, list_type, text_column, texts_column, u64_column,
 };
+use crate::detail::Detail;
 use crate::message::{Body, names};
 
 names! {
@@ -40,13 +41,15 @@ pub struct Emotion {
     pub model: String,
     /// Why there is no estimate; empty if there is one.
     pub reason: String,
+    /// What the model tells beyond the labels.
+    pub detail: Detail,
 }
 
 impl Body for Emotion {
     const NAME: &'static str = "Emotion";
 
     fn fields() -> Vec<Field> {
-        vec![
+        let mut fields = vec![
             field("segment", DataType::UInt64),
             field("start", DataType::UInt64),
             field("end", DataType::UInt64),
@@ -56,11 +59,13 @@ impl Body for Emotion {
             field("probabilities", list_type(DataType::Float32)),
             field("model", DataType::Utf8),
             field("reason", DataType::Utf8),
-        ]
+        ];
+        fields.extend(Detail::fields());
+        fields
     }
 
     fn into_columns(self) -> Vec<ArrayRef> {
-        vec![
+        let mut columns = vec![
             u64_column(self.segment),
             u64_column(self.start),
             u64_column(self.end),
@@ -70,7 +75,9 @@ impl Body for Emotion {
             floats_column(ScalarBuffer::from(self.probabilities)),
             text_column(&self.model),
             text_column(&self.reason),
-        ]
+        ];
+        columns.extend(self.detail.into_columns());
+        columns
     }
 
     fn read(columns: &Columns<'_>) -> Result<Self, MessageError> {
@@ -84,6 +91,7 @@ impl Body for Emotion {
             probabilities: columns.floats("probabilities")?.to_vec(),
             model: columns.text("model")?.to_owned(),
             reason: columns.text("reason")?.to_owned(),
+            detail: Detail::read(columns)?,
         };
         if emotion.labels.len() != emotion.probabilities.len() {
             let found = format!("{} values", emotion.probabilities.len());

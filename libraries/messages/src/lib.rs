@@ -20,6 +20,7 @@
 
 mod audio_frame;
 mod columns;
+mod detail;
 mod emotion;
 mod encoding;
 mod features;
@@ -36,6 +37,7 @@ pub use arrow::array::{Array, StructArray};
 pub use arrow::buffer::ScalarBuffer;
 pub use audio_frame::AudioFrame;
 pub use columns::{Columns, MessageError};
+pub use detail::Detail;
 pub use emotion::{Emotion, Scope};
 pub use encoding::{Encoding, WindowError, WindowOrder};
 pub use features::Features;

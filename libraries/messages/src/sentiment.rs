@@ -8,6 +8,7 @@ use crate::columns::{
     Columns, MessageError, boolean_column, f32_column, field, floats_column, list_type, structs_column,
     text_column, texts_column, u64_column,
 };
+use crate::detail::Detail;
 use crate::message::{Body, names};
 
 names! {
@@ -49,29 +50,35 @@ pub struct Contribution {
     pub end: u64,
     /// Why the modality gave no estimate; empty if it gave one.
     pub reason: String,
+    /// What the model told beyond its labels.
+    pub detail: Detail,
 }
 
 impl Contribution {
     fn fields() -> Vec<Field> {
-        vec![
+        let mut fields = vec![
             field("modality", DataType::Utf8),
             field("model", DataType::Utf8),
             field("weight", DataType::Float32),
             field("probabilities", list_type(DataType::Float32)),
             field("end", DataType::UInt64),
             field("reason", DataType::Utf8),
-        ]
+        ];
+        fields.extend(Detail::fields());
+        fields
     }
 
     fn into_columns(self) -> Vec<ArrayRef> {
-        vec![
+        let mut columns = vec![
             text_column(&self.modality),
             text_column(&self.model),
             f32_column(self.weight),
             floats_column(ScalarBuffer::from(self.probabilities)),
             u64_column(self.end),
             text_column(&self.reason),
-        ]
+        ];
+        columns.extend(self.detail.into_columns());
+        columns
     }
 
     fn read(columns: &Columns<'_>) -> Result<Self, MessageError> {
@@ -82,6 +89,7 @@ impl Contribution {
             probabilities: columns.floats("probabilities")?.to_vec(),
             end: columns.u64("end")?,
             reason: columns.text("reason")?.to_owned(),
+            detail: Detail::read(columns)?,
         })
     }
 }

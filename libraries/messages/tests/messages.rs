@@ -7,9 +7,9 @@ use arrow::array::{Array, ArrayRef, Float32Array, StringArray, StructArray, UInt
 use arrow::datatypes::{DataType, Field};
 use proptest::prelude::*;
 use undertone_messages::{
-    AudioFrame, Body, Contribution, Emotion, Encoding, Features, Message, MessageError, Phase, Profile,
-    Scope, Sentiment, SentimentStatus, Sequence, SequenceError, SessionId, Speech, Statistics, Transcript,
-    TranscriptStatus, Watermark, Word,
+    AudioFrame, Body, Contribution, Detail, Emotion, Encoding, Features, Message, MessageError, Phase,
+    Profile, Scope, Sentiment, SentimentStatus, Sequence, SequenceError, SessionId, Speech, Statistics,
+    Transcript, TranscriptStatus, Watermark, Word,
 };
 
 fn values() -> impl Strategy<Value = Vec<f32>> {
@@ -54,10 +54,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn detail()(scores in prop::collection::vec((".*", 0.0f32..1.0), 0..9), valence: Option<f32>, arousal: Option<f32>,
+                anomaly: Option<f32>) -> Detail {
+        let (emotions, emotion_probabilities) = scores.into_iter().unzip();
+        Detail { emotions, emotion_probabilities, valence, arousal, anomaly }
+    }
+}
+
+prop_compose! {
     fn emotion()(segment: u64, start: u64, end: u64, modality: String, scope in name(Scope::ALL),
-                 scores in prop::collection::vec((".*", 0.0f32..1.0), 0..9), model: String, reason: String) -> Emotion {
+                 scores in prop::collection::vec((".*", 0.0f32..1.0), 0..9), model: String, reason: String,
+                 detail in detail()) -> Emotion {
         let (labels, probabilities) = scores.into_iter().unzip();
-        Emotion { segment, start, end, modality, scope, labels, probabilities, model, reason }
+        Emotion { segment, start, end, modality, scope, labels, probabilities, model, reason, detail }
     }
 }
 
@@ -88,8 +97,8 @@ prop_compose! {
 
 prop_compose! {
     fn contribution()(modality: String, model: String, weight in 0.0f32..1.0, probabilities in values(), end: u64,
-                      reason: String) -> Contribution {
-        Contribution { modality, model, weight, probabilities, end, reason }
+                      reason: String, detail in detail()) -> Contribution {
+        Contribution { modality, model, weight, probabilities, end, reason, detail }
     }
 }
 

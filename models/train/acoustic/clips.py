@@ -11,12 +11,23 @@ SEED = 1
 FOLDS = 5
 
 LABELS = ["negative", "neutral", "positive"]
-# RAVDESS's third field: neutral, calm, happy, sad, angry, fearful, disgust, surprised.
-LABEL_OF_EMOTION = {1: 1, 2: 1, 3: 2, 4: 0, 5: 0, 6: 0, 7: 0, 8: 2}
+# In the order of RAVDESS's third field, from 1: the emotion, its label, and its valence and arousal as rated by Russell and
+# Mehrabian, "Evidence for a three-factor theory of emotions", 1977 (their "relaxed" for calm).
+EMOTIONS = [
+    ("neutral", 1, 0.0, 0.0),
+    ("calm", 1, 0.68, -0.46),
+    ("happy", 2, 0.81, 0.51),
+    ("sad", 0, -0.63, -0.27),
+    ("angry", 0, -0.51, 0.59),
+    ("fearful", 0, -0.64, 0.60),
+    ("disgust", 0, -0.60, 0.35),
+    ("surprised", 2, 0.40, 0.67),
+]
+LABEL_OF_EMOTION = numpy.array([label for _, label, _, _ in EMOTIONS])
 
 
 def find(folder):
-    """Paths, labels and actors of the speech clips of RAVDESS: 03-01-EMOTION-INTENSITY-SENTENCE-REPETITION-ACTOR."""
+    """Paths, emotions from 0 and actors of RAVDESS's speech clips: 03-01-EMOTION-INTENSITY-SENTENCE-REPETITION-ACTOR."""
     paths = sorted(p for p in folder.rglob("03-01-*-*-*-*-*") if p.suffix in (".flac", ".wav"))
     if not paths:
         sys.exit(
@@ -24,8 +35,9 @@ def find(folder):
             "Download Audio_Speech_Actors_01-24 of https://doi.org/10.5281/zenodo.1188976, unpack it, and give its folder."
         )
     fields = [[int(field) for field in path.stem.split("-")] for path in paths]
-    kept = [(path, LABEL_OF_EMOTION[f[2]], f[6]) for path, f in zip(paths, fields) if f[6] <= 20]
-    return [numpy.array(column) if i else column for i, column in enumerate(map(list, zip(*kept)))]
+    kept = [(path, f[2] - 1, f[6]) for path, f in zip(paths, fields) if f[6] <= 20]
+    paths, emotions, actors = zip(*kept)
+    return list(paths), numpy.array(emotions), numpy.array(actors)
 
 
 def read(path):

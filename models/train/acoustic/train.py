@@ -1,31 +1,27 @@
-"""Trains the acoustic model of models/acoustic-cnn on RAVDESS and exports it: see README.md beside this file."""
+"""Trains models/acoustic-cnn, a convolutional network on MFCC, on RAVDESS: see README.md beside this."""
 
 import argparse
-import copy
 import json
 import subprocess
 import tempfile
+import warnings
 from pathlib import Path
 
+import clips
 import numpy
 import onnxruntime
 import torch
+from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION, LABELS, RATE
+from emotions import configuration, gathering, label_logits
+from figures import Report, cross_fitted, fit_temperature, write_manifest
 from torch import nn
-
-import clips
-from clips import FOLDS, LABELS, RATE, SEED
-from figures import (
-    confusions,
-    expected_calibration_error,
-    fit_temperature,
-    negative_log_likelihood,
-    recall,
-    write_manifest,
-)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 COPIES = 8  # Of each clip: one as it is, the others augmented.
-EPOCHS = 60
+NETWORKS = 2  # Whose logits are averaged.
+CHANNELS = 64
+HIDDEN = 192
+EPOCHS = 50
 BATCH = 64
 WINDOW = 300  # Frames: 3 s, the longest crop.
 SHORTEST_CROP = 100
@@ -33,9 +29,6 @@ MINIMUM = 50
 STEP = 50  # Frames between two estimates while somebody speaks.
 
 FEATURES = {"kind": "mfcc", "preset": "kaldi", "coefficients": 40, "frame_ms": 25, "hop_ms": 10, "sample_rate": RATE}
-
-
-# Data
 
 
 def features(paths, noise_path, program):
@@ -48,31 +41,81 @@ def features(paths, noise_path, program):
         return [[numpy.load(npy / f"{i:05}-{n}.npy") for n in range(COPIES)] for i in range(len(paths))]
 
 
-# Model
+# The model
+
+
+def spread(values):
+    """Deviation over time of [batch, channels, time]."""
+    centred = values - values.mean(dim=2, keepdim=True)
+    return torch.sqrt((centred**2).mean(dim=2) + 1e-5)
+
+
+class AttentiveStatistics(nn.Module):
+    """Mean and deviation over time, weighed by what the network attends to (Okabe et al., "Attentive Statistics Pooling
+    for Deep Speaker Embedding", Interspeech 2018)."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.attention = nn.Sequential(nn.Conv1d(channels, 32, 1), nn.Tanh(), nn.Conv1d(32, channels, 1))
+
+    def forward(self, values):
+        weights = self.attention(values).softmax(dim=2)
+        mean = (weights * values).sum(dim=2)
+        variance = (weights * (values - mean[:, :, None]) ** 2).sum(dim=2)
+        return torch.cat([mean, torch.sqrt(variance + 1e-5)], dim=1)
 
 
 class AcousticCnn(nn.Module):
-    """float32 [batch, frames, 40] to logits [batch, 3]; the normalisation of the features is part of it."""
+    """float32 [batch, frames, 40] to a logit for each emotion; the normalisation of the features is part of it.
+
+    Beside what the convolutions find stand statistics of the features themselves: mean, deviation, and the deviation of
+    their changes within 10 and 40 ms.
+    """
 
     def __init__(self, mean, deviation):
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation)
-        self.layers = nn.Sequential(
-            nn.Conv1d(40, 64, 5, padding=2),
-            nn.BatchNorm1d(64),
+        width = FEATURES["coefficients"]
+        self.convolutions = nn.Sequential(
+            nn.Conv1d(width, CHANNELS, 5, stride=2, padding=2),
+            nn.BatchNorm1d(CHANNELS),
             nn.ReLU(),
-            nn.MaxPool1d(2),
             nn.Dropout(0.2),
-            nn.Conv1d(64, 128, 5, padding=2),
-            nn.BatchNorm1d(128),
+            nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2),
+            nn.BatchNorm1d(CHANNELS),
             nn.ReLU(),
+            AttentiveStatistics(CHANNELS),
         )
-        self.dense = nn.Sequential(nn.Dropout(0.4), nn.Linear(128, len(LABELS)))
+        self.dense = nn.Sequential(
+            nn.BatchNorm1d(2 * CHANNELS + 4 * width),
+            nn.Dropout(0.4),
+            nn.Linear(2 * CHANNELS + 4 * width, HIDDEN),
+            nn.BatchNorm1d(HIDDEN),
+            nn.GELU(),
+            nn.Dropout(0.5),
+            nn.Linear(HIDDEN, len(EMOTIONS)),
+        )
 
     def forward(self, features):
-        normalised = (features - self.mean) / self.deviation
-        return self.dense(self.layers(normalised.transpose(1, 2)).mean(dim=2))
+        values = ((features - self.mean) / self.deviation).transpose(1, 2)
+        quick, slow = values[:, :, 1:] - values[:, :, :-1], values[:, :, 4:] - values[:, :, :-4]
+        statistics = [values.mean(dim=2), spread(values), spread(quick), spread(slow)]
+        return self.dense(torch.cat([self.convolutions(values), *statistics], dim=1))
+
+
+class Networks(nn.Module):
+    """What is exported: the mean of several networks, and the labels that follow from the emotions."""
+
+    def __init__(self, networks):
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.register_buffer("gathering", torch.from_numpy(gathering()).float())
+
+    def forward(self, features):
+        emotions = sum(network(features) for network in self.networks) / len(self.networks)
+        powers = torch.exp(emotions - emotions.max(dim=1, keepdim=True).values)
+        return torch.log(powers @ self.gathering), emotions
 
 
 def batches(clip_features, indices, rng):
@@ -84,34 +127,35 @@ def batches(clip_features, indices, rng):
         group = groups[number]
         length = min(rng.integers(SHORTEST_CROP, WINDOW + 1), min(len(rows) for _, rows in group))
         starts = [rng.integers(len(rows) - length + 1) for _, rows in group]
-        crops = numpy.stack([rows[start : start + length] for start, (_, rows) in zip(starts, group)])
+        crops = numpy.stack([rows[start : start + length] for start, (_, rows) in zip(starts, group, strict=True)])
         yield torch.from_numpy(crops), [i for i, _ in group]
 
 
-def train(clip_features, labels, indices, epochs, seed):
-    """Yields the model after each epoch: the running average of the weights."""
+def train(clip_features, emotions, indices, seed):
     torch.manual_seed(seed)
     rng = numpy.random.default_rng(seed)
-    rows = torch.from_numpy(numpy.concatenate([copy_ for i in indices for copy_ in clip_features[i]]))
-    model = AcousticCnn(rows.mean(dim=0), rows.std(dim=0))
-    average = copy.deepcopy(model).eval()
-    counts = numpy.bincount(labels[indices], minlength=len(LABELS))
-    weights = torch.tensor(counts.sum() / len(LABELS) / counts, dtype=torch.float32)
-    loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=0.05)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
-    targets = torch.from_numpy(labels)
-    for _ in range(epochs):
-        model.train()
+    rows = torch.from_numpy(numpy.concatenate([copy for i in indices for copy in clip_features[i]]))
+    network, targets = AcousticCnn(rows.mean(dim=0), rows.std(dim=0)), torch.from_numpy(emotions)
+    counts = torch.bincount(targets[indices], minlength=len(EMOTIONS))
+    loss = nn.CrossEntropyLoss(weight=counts.sum() / counts / len(EMOTIONS), label_smoothing=0.1)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=2e-2)
+    steps = EPOCHS * -(-len(indices) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=0.15)
+    for _ in range(EPOCHS):
+        network.train()
         for crops, members in batches(clip_features, indices, rng):
             optimiser.zero_grad()
-            loss(model(crops), targets[members]).backward()
+            loss(network(crops), targets[members]).backward()
             optimiser.step()
-            for kept, new in zip(average.state_dict().values(), model.state_dict().values()):
-                kept.copy_(torch.lerp(kept, new, 0.02) if kept.is_floating_point() else new)
-        yield average
+            schedule.step()
+    return network.eval()
 
 
-# Evaluation
+def train_all(clip_features, emotions, indices, first_seed):
+    return Networks([train(clip_features, emotions, indices, first_seed + n) for n in range(NETWORKS)]).eval()
+
+
+# Figures
 
 
 def windows(rows):
@@ -120,84 +164,73 @@ def windows(rows):
     return [rows[max(0, end - WINDOW) : end] for end in ends]
 
 
+HEARD = {
+    "whole clips": lambda rows: [rows],
+    "windows as served: the last 3 s every 0.5 s": windows,
+    "the first 0.5 s alone": lambda rows: windows(rows)[:1],
+    "the first 1 s alone": lambda rows: windows(rows)[1:2],
+}
+
+
 @torch.no_grad()
-def logits(model, pieces):
-    return torch.cat([model(torch.from_numpy(piece)[None]) for piece in pieces]).numpy()
+def logits(networks, pieces):
+    found = [networks(torch.from_numpy(piece)[None])[1] for piece in pieces]
+    return torch.cat(found).numpy().astype(float) if found else numpy.empty((0, len(EMOTIONS)))
 
 
-def report(name, scores, labels, temperature):
-    right = (scores.argmax(axis=1) == labels).mean()
-    print(f"{name}: {len(labels)}, UAR {recall(scores, labels):.3f}, accuracy {right:.3f}")
-    before, after = (expected_calibration_error(scores, labels, t) for t in (1.0, temperature))
-    loss = [negative_log_likelihood(scores, labels, t) for t in (1.0, temperature)]
-    print(f"  ECE {before:.3f} before and {after:.3f} after the temperature; NLL {loss[0]:.3f} and {loss[1]:.3f}")
-    for label, row in zip(LABELS, confusions(scores, labels)):
-        print(f"  {label:>8} heard as {', '.join(f'{n} {l}' for n, l in zip(row, LABELS))}")
+def held_out(clip_features, emotions, actors):
+    """For each way of hearing: the logits of each clip's pieces, by networks that have not heard its speaker."""
+    fold = clips.folds(actors)
+    found = {name: [None] * len(emotions) for name in HEARD}
+    for number in range(FOLDS):
+        networks = train_all(clip_features, emotions, numpy.flatnonzero(fold != number), 100 * number)
+        for i in numpy.flatnonzero(fold == number):
+            for name, pieces_of in HEARD.items():
+                found[name][i] = logits(networks, pieces_of(clip_features[i][0]))
+        print(f"fold {number + 1} of {FOLDS} is trained", flush=True)
+    return found
 
 
-def cross_validate(clip_features, labels, actors):
-    """The number of epochs that the held-out speakers prefer, and the temperature fitted on them."""
-    fold_of = clips.folds(actors)
-    held_out = [numpy.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
-    snapshots, recalls = [], []
-    for fold, held in enumerate(held_out):
-        rest, truth = numpy.flatnonzero(fold_of != fold), labels[held]
-        models, fold_recalls = [], []
-        for model in train(clip_features, labels, rest, EPOCHS, SEED + fold):
-            models.append(copy.deepcopy(model))
-            fold_recalls.append(recall(logits(model, [clip_features[i][0] for i in held]), truth))
-        snapshots.append(models)
-        recalls.append(fold_recalls)
-        print(f"fold {fold + 1}: UAR by epoch {' '.join(f'{r:.3f}' for r in fold_recalls)}", flush=True)
-    # One epoch's recall is noisy: the mean over the folds is smoothed over 5 epochs.
-    smooth = numpy.convolve(numpy.mean(recalls, axis=0), numpy.ones(5) / 5, mode="valid")
-    epochs = int(smooth.argmax()) + 3
-    print(f"epochs: {epochs}; UAR by fold {' '.join(f'{r[epochs - 1]:.3f}' for r in recalls)}")
-
-    def gathered(pieces_of):
-        scores, truth = [], []
-        for models, held in zip(snapshots, held_out):
-            for i in held:
-                pieces = pieces_of(clip_features[i][0])
-                scores.append(logits(models[epochs - 1], pieces) if pieces else numpy.empty((0, len(LABELS))))
-                truth += [labels[i]] * len(pieces)
-        return numpy.concatenate(scores), numpy.array(truth)
-
-    by_window = gathered(windows)
-    temperature = fit_temperature(*by_window)
-    print(f"temperature: {temperature}")
-    report("windows as served", *by_window, temperature)
-    report("windows of 0.5 s", *gathered(lambda rows: windows(rows)[:1]), temperature)
-    report("windows of 1 s", *gathered(lambda rows: windows(rows)[1:2]), temperature)
-    report("whole clips", *gathered(lambda rows: [rows]), temperature)
-    return epochs, temperature
+def report(name, found, emotions, fold):
+    """Prints the figures and gives the report on the three labels."""
+    pieces = [len(of_clip) for of_clip in found]
+    scores, truth = numpy.concatenate(found), numpy.repeat(emotions, pieces)
+    fold = numpy.repeat(fold, pieces)
+    Report(f"eight emotions, {name}", [emotion for emotion, *_ in EMOTIONS], scores, truth, fold).show()
+    of_labels = Report(f"three labels, {name}", LABELS, label_logits(scores), LABEL_OF_EMOTION[truth], fold)
+    of_labels.show()
+    return of_labels
 
 
 # Export
 
 
-def export(model, temperature, folder):
+def export(networks, temperatures, folder):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
-    names = dict(input_names=["features"], output_names=["logits"])
-    axes = {"features": {0: "batch", 1: "frames"}, "logits": {0: "batch"}}
-    torch.onnx.export(model, torch.zeros(1, WINDOW, 40), path, opset_version=15, dynamic_axes=axes, **names)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for batch, frames in [(1, MINIMUM), (3, 137), (2, WINDOW), (1, 1234)]:
-        given = model.mean + model.deviation * torch.randn(batch, frames, 40)
-        with torch.no_grad():
-            expected = model(given).numpy()
-        difference = abs(session.run(None, {"features": given.numpy()})[0] - expected).max()
-        assert difference < 1e-4, f"ONNX Runtime and torch differ by {difference} on {batch} × {frames} frames"
-    config = {
-        "id2label": {str(i): label for i, label in enumerate(LABELS)},
-        "feature": FEATURES,
-        "window_frames": WINDOW,
-        "minimum_frames": MINIMUM,
-        "temperature": temperature,
-    }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    names = {"input_names": ["features"], "output_names": ["logits", "emotions"]}
+    axes = {"features": {0: "batch", 1: "frames"}, "logits": {0: "batch"}, "emotions": {0: "batch"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The exporter announces its successor, which needs another package.
+        given = torch.zeros(1, WINDOW, FEATURES["coefficients"])
+        torch.onnx.export(networks, given, path, opset_version=17, dynamic_axes=axes, dynamo=False, **names)
+    check(path, networks)
+    fields = {"feature": FEATURES, "window_frames": WINDOW, "minimum_frames": MINIMUM}
+    (folder / "config.json").write_text(json.dumps(configuration(temperatures) | fields, indent=2) + "\n")
     write_manifest(folder, "train.py")
+
+
+def check(path, networks):
+    """ONNX Runtime gives what torch gives, for any batch and length."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    first = networks.networks[0]
+    for batch, frames in [(1, MINIMUM), (3, 137), (2, WINDOW), (1, 1234)]:
+        given = first.mean + first.deviation * torch.randn(batch, frames, FEATURES["coefficients"])
+        with torch.no_grad():
+            expected = networks(given)
+        for found, wanted in zip(session.run(None, {"features": given.numpy()}), expected, strict=True):
+            difference = abs(found - wanted.numpy()).max()
+            assert difference < 1e-3, f"ONNX Runtime and torch differ by {difference} on {batch} × {frames} frames"
 
 
 def main():
@@ -205,19 +238,31 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="folder of RAVDESS's speech clips, WAV or FLAC")
     parser.add_argument("--noise", type=Path, required=True, help="a recording of background noise, longer than any clip")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "models/acoustic-cnn", help="folder of the model")
+    parser.add_argument("--held-out", type=Path, help="NPZ file for the probabilities of clips whose speaker was held out")
     parser.add_argument("--features", nargs="+", help="how to run the features example if not through cargo")
     arguments = parser.parse_args()
-    program = arguments.features or "cargo run --release --quiet -p undertone-mfcc --example features --".split()
+    program = arguments.features or "cargo run --release --workspace --quiet --example features --".split()
     torch.set_num_threads(1)  # The same sums in the same order on every machine.
     torch.use_deterministic_algorithms(True)
 
-    paths, labels, actors = clips.find(arguments.data)
+    paths, emotions, actors = clips.find(arguments.data)
+    labels, fold = LABEL_OF_EMOTION[emotions], clips.folds(actors)
     clip_features = features(paths, arguments.noise, program)
-    seconds = [len(copies[0]) / 100 for copies in clip_features]
-    print(f"{len(paths)} clips of {min(seconds):.1f} to {max(seconds):.1f} s", flush=True)
-    epochs, temperature = cross_validate(clip_features, labels, actors)
-    *_, model = train(clip_features, labels, numpy.arange(len(paths)), epochs, SEED)
-    export(model, temperature, arguments.output)
+    found = held_out(clip_features, emotions, actors)
+    of_clips = numpy.concatenate(found["whole clips"])
+    temperatures = {
+        "labels": fit_temperature(label_logits(of_clips), labels),
+        "emotions": fit_temperature(of_clips, emotions),
+    }
+    print(f"temperatures: {temperatures}")
+    reports = [report(name, of_pieces, emotions, fold) for name, of_pieces in found.items()]
+    reports[0].name = "acoustic-cnn, held-out speakers"
+    reports[0].plot(arguments.output / "reliability.png")
+    if arguments.held_out:
+        given = cross_fitted(label_logits(of_clips), labels, fold)
+        names = [path.stem for path in paths]
+        numpy.savez(arguments.held_out, names=names, probabilities=given, labels=labels, fold=fold)
+    export(train_all(clip_features, emotions, numpy.arange(len(paths)), 1000), temperatures, arguments.output)
 
 
 if __name__ == "__main__":

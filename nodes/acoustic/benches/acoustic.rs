@@ -22,16 +22,16 @@ fn main() -> ExitCode {
 fn bench(criterion: &mut Criterion) -> Result<(), ModelError> {
     let mut model = AcousticModel::load(&Arguments::parse_from(["acoustic"]))?;
     let values: Vec<f32> = (0..300 * 40).map(|index| ((index * 7919 % 1000) as f32 / 50.0) - 10.0).collect();
-    model.probabilities(&values)?;
+    model.estimate(&values)?;
     criterion.bench_function("acoustic, window of 3 s", |bencher| {
-        bencher.iter(|| black_box(model.probabilities(black_box(&values))));
+        bencher.iter(|| black_box(model.estimate(black_box(&values))));
     });
     let mut tone = ToneModel::load(&Arguments::parse_from(["acoustic", "--model", "acoustic-whisper"]))?;
     for seconds in [5, 15] {
         let states: Vec<f32> =
             (0..seconds * 50 * 384).map(|index| (index * 7919 % 1000) as f32 / 250.0 - 2.0).collect();
         criterion.bench_function(&format!("acoustic, encoding of {seconds} s"), |bencher| {
-            bencher.iter(|| black_box(tone.probabilities(black_box(&states))));
+            bencher.iter(|| black_box(tone.estimate(black_box(&states))));
         });
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use undertone_messages::{Emotion, Scope, seconds};
+use undertone_messages::{Detail, Emotion, Scope, seconds};
 use undertone_stage::{FixedArgument, check_fixed};
 
 use crate::arguments::Arguments;
@@ -20,6 +20,7 @@ pub(crate) fn emotion(model: &Classifier, segment: u64, scope: Scope, samples: R
         probabilities: Vec::new(),
         model: model.identity().to_owned(),
         reason: String::new(),
+        detail: Detail::default(),
     }
 }
 

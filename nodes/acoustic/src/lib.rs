@@ -11,6 +11,7 @@
 //! Any ONNX model serves whose `config.json` names its labels and the features that it takes; see [`AcousticModel`].
 
 mod arguments;
+mod detail;
 mod estimate;
 mod model;
 mod segment;
@@ -18,6 +19,6 @@ mod stage;
 mod tone;
 
 pub use arguments::Arguments;
-pub use model::{AcousticModel, Kind, ToneModel};
+pub use model::{AcousticModel, Estimate, Kind, ToneModel};
 pub use stage::{Acoustic, AcousticError, AcousticFactory};
 pub use tone::{Tone, ToneError, ToneFactory};

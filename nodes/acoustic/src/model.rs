@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use undertone_inference::Dimension::{Fixed, Open};
 use undertone_inference::{Config, Element, ModelError, ModelFolder, Port, Session, Tensor, load_runtime};
-use undertone_messages::SAMPLE_RATE;
+use undertone_messages::{Detail, Emotion, SAMPLE_RATE};
 
 use crate::arguments::Arguments;
+use crate::detail::DetailReader;
 
 /// What a model hears, as the field `feature` of its `config.json` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -105,44 +106,59 @@ impl Frames {
     }
 }
 
-/// A model on ONNX Runtime that turns frames into logits: `f32[batch, frames, width]` with any number of frames into
-/// `f32[batch, labels]`.
+/// What a model makes of a piece of speech.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// The model's labels.
+    pub labels: Vec<String>,
+    /// A probability for each label.
+    pub probabilities: Vec<f32>,
+    /// What the model tells besides.
+    pub detail: Detail,
+}
+
+impl Estimate {
+    /// The message with the estimate in it.
+    pub(crate) fn into_emotion(self, emotion: Emotion) -> Emotion {
+        let Self { labels, probabilities, detail } = self;
+        Emotion { labels, probabilities, detail, ..emotion }
+    }
+}
+
+/// A model on ONNX Runtime that turns frames into logits, `f32[batch, labels]`, and into what its `config.json` says besides.
 #[derive(Debug)]
 pub(crate) struct Classifier {
     session: Session,
     config: Config,
-    width: usize,
+    detail: DetailReader,
     files: BTreeMap<String, String>,
     input: String,
     output: String,
 }
 
 impl Classifier {
-    /// Loads `model.onnx` and warms it up with so many rows. Its input is called `input`, if it has several.
-    fn load(
-        folder: &ModelFolder,
-        threads: usize,
-        input: &str,
-        width: usize,
-        rows: usize,
-    ) -> Result<Self, ModelError> {
+    /// Loads `model.onnx` and warms it up with values of `shape`, whose last dimension but one, the frames, is open. Its
+    /// input is called `input`, if it has several.
+    fn load(folder: &ModelFolder, threads: usize, input: &str, shape: &[usize]) -> Result<Self, ModelError> {
         let config = folder.config()?;
         let session = Session::open(folder, "model.onnx", threads)?;
         let input = session.only_input_or(input).to_owned();
         let output = session.only_output_or("logits").to_owned();
-        let values = [Fixed(1), Open("frames"), Fixed(width)];
+        let frames = shape.len().checked_sub(2);
+        let dimension = |(place, size): (usize, &usize)| {
+            if Some(place) == frames { Open("frames") } else { Fixed(*size) }
+        };
+        let values: Vec<_> = shape.iter().enumerate().map(dimension).collect();
         let logits = [Fixed(1), Fixed(config.labels()?.len())];
         session.check(
             &[Port { name: &input, element: Element::F32, shape: &values }],
             &[Port { name: &output, element: Element::F32, shape: &logits }],
         )?;
-        let mut model = Self { session, config, width, files: folder.used(), input, output };
-        model.session.warm_up(&[(&model.input, Tensor::f32(&[1, rows, width], &vec![0.0; rows * width]))])?;
+        let detail = DetailReader::new(&config, &session)?;
+        let mut model = Self { session, config, detail, files: folder.used(), input, output };
+        let zeros = vec![0.0; shape.iter().product()];
+        model.session.warm_up(&[(&model.input, Tensor::f32(shape, &zeros))])?;
         Ok(model)
-    }
-
-    pub(crate) fn labels(&self) -> Result<&[String], ModelError> {
-        self.config.labels()
     }
 
     pub(crate) fn identity(&self) -> &str {
@@ -153,12 +169,14 @@ impl Classifier {
         &self.files
     }
 
-    /// A probability for each label, from rows one after the other.
-    pub(crate) fn probabilities(&mut self, values: &[f32]) -> Result<Vec<f32>, ModelError> {
-        let shape = [1, values.len() / self.width, self.width];
-        let outputs = self.session.run(&[(&self.input, Tensor::f32(&shape, values))])?;
+    fn estimate(&mut self, shape: &[usize], values: &[f32]) -> Result<Estimate, ModelError> {
+        let outputs = self.session.run(&[(&self.input, Tensor::f32(shape, values))])?;
         let (_, logits) = outputs.f32(&self.output)?;
-        self.config.probabilities(logits)
+        Ok(Estimate {
+            labels: self.config.labels()?.to_vec(),
+            probabilities: self.config.probabilities(logits)?,
+            detail: self.detail.read(&outputs)?,
+        })
     }
 }
 
@@ -194,7 +212,7 @@ impl AcousticModel {
         let folder = ModelFolder::find(&arguments.model)?;
         let frames = Frames::read(&folder.config()?)?;
         let threads = arguments.threads.get();
-        let classifier = Classifier::load(&folder, threads, "features", frames.width, frames.window)?;
+        let classifier = Classifier::load(&folder, threads, "features", &[1, frames.window, frames.width])?;
         Ok(Self { classifier, frames })
     }
 
@@ -202,13 +220,14 @@ impl AcousticModel {
         self.frames
     }
 
-    /// A probability for each label, from frames one after the other.
+    /// What the model makes of frames, one after the other.
     ///
     /// # Errors
     ///
     /// `values` is no whole number of frames, or the model fails.
-    pub fn probabilities(&mut self, values: &[f32]) -> Result<Vec<f32>, ModelError> {
-        self.classifier.probabilities(values)
+    pub fn estimate(&mut self, values: &[f32]) -> Result<Estimate, ModelError> {
+        let width = self.frames.width;
+        self.classifier.estimate(&[1, values.len() / width, width], values)
     }
 }
 
@@ -217,21 +236,21 @@ impl AcousticModel {
 pub(crate) struct States {
     /// The encoders whose states the model knows, as they call themselves in messages.
     pub(crate) encoders: Vec<String>,
-    /// The layer whose states it takes, from 1.
-    pub(crate) layer: u32,
+    /// The layers whose states it takes, from 1.
+    pub(crate) layers: Vec<u32>,
     /// Values of a state.
     pub(crate) width: usize,
 }
 
-/// A model that hears emotion in what a layer of Whisper's encoder makes of an utterance.
+/// A model that hears emotion in what layers of Whisper's encoder make of an utterance.
 ///
-/// Its folder holds `model.onnx`, which turns `states`, `f32[batch, frames, width]` with any number of frames of 20 ms,
-/// into `logits`, `f32[batch, labels]`, and a `config.json` such as this:
+/// Its folder holds `model.onnx`, which turns `states`, `f32[batch, layers, frames, width]` with any number of frames of
+/// 20 ms, into `logits`, `f32[batch, labels]`, and a `config.json` such as this:
 ///
 /// ```json
 /// {
 ///   "id2label": {"0": "negative", "1": "neutral", "2": "positive"},
-///   "feature": {"kind": "encoding", "encoders": ["whisper-tiny.en-onnx@84ab662852a5"], "layer": 3, "width": 384},
+///   "feature": {"kind": "encoding", "encoders": ["whisper-tiny.en-onnx@84ab662852a5"], "layers": [2, 3], "width": 384},
 ///   "minimum_frames": 25,
 ///   "temperature": 1.0
 /// }
@@ -256,21 +275,24 @@ impl ToneModel {
         let config = folder.config()?;
         let states: States = config.required("feature")?;
         let minimum: usize = config.required("minimum_frames")?;
-        if minimum == 0 || states.layer == 0 || states.width == 0 || states.encoders.is_empty() {
+        let empty = states.layers.is_empty() || states.encoders.is_empty();
+        if minimum == 0 || states.layers.contains(&0) || states.width == 0 || empty {
             return Err(config.problem(
-                "`minimum_frames`, `feature.layer` and `feature.width` must be at least 1, and `feature.encoders` name an encoder",
+                "`minimum_frames`, `feature.width` and each of `feature.layers` must be at least 1, and `feature.layers` and `feature.encoders` not be empty",
             ));
         }
-        let classifier = Classifier::load(&folder, arguments.threads.get(), "states", states.width, minimum)?;
+        let shape = [1, states.layers.len(), minimum, states.width];
+        let classifier = Classifier::load(&folder, arguments.threads.get(), "states", &shape)?;
         Ok(Self { classifier, states, minimum })
     }
 
-    /// A probability for each label, from states one after the other.
+    /// What the model makes of states, layer after layer and in each frame after frame.
     ///
     /// # Errors
     ///
-    /// `values` is no whole number of states, or the model fails.
-    pub fn probabilities(&mut self, values: &[f32]) -> Result<Vec<f32>, ModelError> {
-        self.classifier.probabilities(values)
+    /// `values` is no whole number of states of each layer, or the model fails.
+    pub fn estimate(&mut self, values: &[f32]) -> Result<Estimate, ModelError> {
+        let (layers, width) = (self.states.layers.len(), self.states.width);
+        self.classifier.estimate(&[1, layers, values.len() / (layers * width), width], values)
     }
 }

@@ -145,11 +145,9 @@ fn estimate_windows(
 ) -> Result<(), AcousticError> {
     let number = segment.number;
     while let Some(window) = segment.next_window() {
-        let probabilities = model.probabilities(window.values)?;
-        let mut emotion = emotion(&model.classifier, number, Scope::Window, window.samples);
-        emotion.labels = model.classifier.labels()?.to_vec();
-        emotion.probabilities = probabilities;
-        output.push(emotion);
+        let estimate = model.estimate(window.values)?;
+        let emotion = emotion(&model.classifier, number, Scope::Window, window.samples);
+        output.push(estimate.into_emotion(emotion));
     }
     Ok(())
 }
@@ -163,14 +161,12 @@ fn estimate_segment(
     let values = segment.until(end);
     let Frames { width, minimum, .. } = model.frames();
     let count = values.len() / width;
-    let mut emotion = emotion(&model.classifier, segment.number, Scope::Segment, segment.start..end);
+    let emotion = emotion(&model.classifier, segment.number, Scope::Segment, segment.start..end);
     if count < minimum {
-        emotion.reason = too_short(end.saturating_sub(segment.start), count, minimum);
-    } else {
-        emotion.probabilities = model.probabilities(values)?;
-        emotion.labels = model.classifier.labels()?.to_vec();
+        let reason = too_short(end.saturating_sub(segment.start), count, minimum);
+        return Ok(Emotion { reason, ..emotion });
     }
-    Ok(emotion)
+    Ok(model.estimate(values)?.into_emotion(emotion))
 }
 
 /// The model, which all sessions share.

@@ -31,15 +31,15 @@ pub enum ToneError {
         /// The encoders that the model knows.
         needed: String,
     },
-    /// The layer that the model hears is not there.
+    /// A layer that the model hears is not there.
     #[error(
-        "segment {segment}: the states of layer {layer} are missing (there are those of layers {sent:?}), and {model} hears them: give the encoder node --layers {layer}"
+        "segment {segment}: there are the states of layers {sent:?}, and {model} hears those of {layers}: give the encoder node --layers {layers}"
     )]
     Layer {
         /// The segment.
         segment: u64,
-        /// The layer.
-        layer: u32,
+        /// The layers that the model hears.
+        layers: String,
         /// The layers that are there.
         sent: Vec<u32>,
         /// The model.
@@ -57,8 +57,8 @@ pub enum ToneError {
 pub struct Tone {
     model: Arc<Mutex<ToneModel>>,
     order: WindowOrder,
-    /// Of the segment so far, those of the model's layer.
-    states: Vec<f32>,
+    /// Of the segment so far, those of each of the model's layers.
+    states: Vec<Vec<f32>>,
 }
 
 impl Stage for Tone {
@@ -69,20 +69,23 @@ impl Stage for Tone {
     fn push(&mut self, encoding: Encoding, output: &mut Vec<Emotion>) -> Result<(), ToneError> {
         let start = self.order.accept(&encoding)?;
         let mut model = lock(&self.model);
-        self.states.extend_from_slice(states(&model, &encoding)?);
+        check_encoder(&model, &encoding)?;
+        self.states.resize(model.states.layers.len(), Vec::new());
+        for (all, layer) in self.states.iter_mut().zip(&model.states.layers) {
+            all.extend_from_slice(states(&model, &encoding, *layer)?);
+        }
         if !encoding.complete {
             return Ok(());
         }
-        let states = std::mem::take(&mut self.states);
-        let (count, minimum) = (states.len() / model.states.width, model.minimum);
-        let mut emotion = emotion(&model.classifier, encoding.segment, Scope::Segment, start..encoding.end);
-        if count < minimum {
-            emotion.reason = too_short(encoding.end - start, count, minimum);
+        let states = std::mem::take(&mut self.states).concat();
+        let known = &model.states;
+        let (count, minimum) = (states.len() / (known.layers.len() * known.width), model.minimum);
+        let emotion = emotion(&model.classifier, encoding.segment, Scope::Segment, start..encoding.end);
+        output.push(if count < minimum {
+            Emotion { reason: too_short(encoding.end - start, count, minimum), ..emotion }
         } else {
-            emotion.probabilities = model.probabilities(&states)?;
-            emotion.labels = model.classifier.labels()?.to_vec();
-        }
-        output.push(emotion);
+            model.estimate(&states)?.into_emotion(emotion)
+        });
         Ok(())
     }
 
@@ -91,25 +94,28 @@ impl Stage for Tone {
     }
 }
 
-/// The states that the model hears, without those of the silence behind the window.
-fn states<'a>(model: &ToneModel, encoding: &'a Encoding) -> Result<&'a [f32], ToneError> {
-    let (segment, width) = (encoding.segment, encoding.width as usize);
+/// The model knows the encoder.
+fn check_encoder(model: &ToneModel, encoding: &Encoding) -> Result<(), ToneError> {
     let known = &model.states;
-    let name = || model.classifier.identity().to_owned();
-    if !known.encoders.contains(&encoding.model) || width != known.width {
-        return Err(ToneError::OtherEncoder {
-            segment,
-            found: encoding.model.clone(),
-            model: name(),
-            needed: known.encoders.join(" or "),
-        });
+    if known.encoders.contains(&encoding.model) && encoding.width as usize == known.width {
+        return Ok(());
     }
-    let place = encoding.layers.iter().position(|layer| *layer == known.layer);
-    let place = place.ok_or_else(|| ToneError::Layer {
-        segment,
-        layer: known.layer,
+    Err(ToneError::OtherEncoder {
+        segment: encoding.segment,
+        found: encoding.model.clone(),
+        model: model.classifier.identity().to_owned(),
+        needed: known.encoders.join(" or "),
+    })
+}
+
+/// The states of a layer, without those of the silence behind the window.
+fn states<'a>(model: &ToneModel, encoding: &'a Encoding, layer: u32) -> Result<&'a [f32], ToneError> {
+    let width = encoding.width as usize;
+    let place = encoding.layers.iter().position(|sent| *sent == layer).ok_or_else(|| ToneError::Layer {
+        segment: encoding.segment,
+        layers: model.states.layers.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
         sent: encoding.layers.clone(),
-        model: name(),
+        model: model.classifier.identity().to_owned(),
     })?;
     let from = place * encoding.frames as usize * width;
     // The lengths were checked when the message was read.

@@ -21,12 +21,13 @@ fn arguments() -> Arguments {
     Arguments::try_parse_from(["acoustic", "--model", model.to_str().unwrap()]).unwrap()
 }
 
-/// The encoder and the layer that the model's `config.json` names.
-fn known() -> (String, u32) {
+/// The encoder and the layers that the model's `config.json` names.
+fn known() -> (String, Vec<u32>) {
     let path = arguments().model.join("config.json");
     let config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let feature = &config["feature"];
-    (feature["encoders"][0].as_str().unwrap().to_owned(), feature["layer"].as_u64().unwrap() as u32)
+    let layers = feature["layers"].as_array().unwrap().iter().map(|layer| layer.as_u64().unwrap() as u32);
+    (feature["encoders"][0].as_str().unwrap().to_owned(), layers.collect())
 }
 
 fn stage() -> Tone {
@@ -34,17 +35,23 @@ fn stage() -> Tone {
     ToneFactory::load(&arguments).unwrap().create(&arguments, &"session".into()).unwrap()
 }
 
-/// Numbers like states, those of frames `first..first + count`.
-fn states(first: usize, count: usize) -> Vec<f32> {
-    (first * WIDTH..(first + count) * WIDTH).map(|index| (index * 7919 % 1000) as f32 / 250.0 - 2.0).collect()
+/// Numbers like states of a layer, those of frames `first..first + count`.
+fn states(layer: u32, first: usize, count: usize) -> Vec<f32> {
+    let factor = 7919 + 2 * layer as usize;
+    (first * WIDTH..(first + count) * WIDTH)
+        .map(|index| (index * factor % 1000) as f32 / 250.0 - 2.0)
+        .collect()
 }
 
 /// A window of `count` frames from the segment's frame `first`, with 10 frames of silence behind it.
 fn window(first: usize, count: usize, complete: bool) -> Encoding {
-    let (encoder, layer) = known();
+    let (encoder, mut layers) = known();
     let (frames, start) = (count + 10, 8_000 + first as u64 * HOP);
     let silence = vec![100.0; 10 * WIDTH];
-    let other = vec![-50.0; frames * WIDTH];
+    // In another order than the model's, and with one that it does not hear.
+    layers.reverse();
+    layers.insert(1, 9);
+    let of_layer = |layer: &u32| [states(*layer, first, count), silence.clone()].concat();
     Encoding {
         segment: 4,
         start,
@@ -54,8 +61,8 @@ fn window(first: usize, count: usize, complete: bool) -> Encoding {
         hop: HOP as u32,
         width: WIDTH as u32,
         states: vec![0.0; frames * WIDTH].into(),
-        layers: vec![layer % 4 + 1, layer],
-        layer_states: [other, states(first, count), silence].concat().into(),
+        layer_states: layers.iter().flat_map(of_layer).collect::<Vec<_>>().into(),
+        layers,
         energies: Vec::new().into(),
         model: encoder,
     }
@@ -84,7 +91,7 @@ fn the_model_says_what_it_hears() {
 }
 
 #[test]
-fn a_segment_is_judged_by_the_layer_of_the_model_without_the_silence_behind_it() {
+fn a_segment_is_judged_by_the_layers_of_the_model_without_the_silence_behind_it() {
     let emotions = push([window(0, 120, true)]);
     assert_eq!(emotions.len(), 1);
     let emotion = &emotions[0];
@@ -92,7 +99,23 @@ fn a_segment_is_judged_by_the_layer_of_the_model_without_the_silence_behind_it()
     assert_eq!((emotion.scope, emotion.modality.as_str()), (Scope::Segment, "voice"));
     assert_eq!(emotion.labels, ["negative", "neutral", "positive"]);
     let mut model = ToneModel::load(&arguments()).unwrap();
-    assert_eq!(emotion.probabilities, model.probabilities(&states(0, 120)).unwrap());
+    let layers: Vec<f32> = known().1.into_iter().flat_map(|layer| states(layer, 0, 120)).collect();
+    let estimate = model.estimate(&layers).unwrap();
+    assert_eq!((&emotion.probabilities, &emotion.detail), (&estimate.probabilities, &estimate.detail));
+}
+
+#[test]
+fn emotions_valence_arousal_and_oddity_come_with_the_labels() {
+    let detail = push([window(0, 120, true)]).remove(0).detail;
+    assert_eq!(detail.emotions.len(), 8);
+    assert!((detail.emotion_probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    let happy = detail.emotions.iter().position(|emotion| emotion == "happy").unwrap();
+    assert!((0.0..=1.0).contains(&detail.emotion_probabilities[happy]));
+    assert!(
+        (-1.0..=1.0).contains(&detail.valence.unwrap()) && (-1.0..=1.0).contains(&detail.arousal.unwrap())
+    );
+    // Numbers in rows are no speech.
+    assert!(detail.anomaly.unwrap() > 1.0, "{detail:?}");
 }
 
 #[test]
@@ -110,10 +133,11 @@ fn a_segment_that_is_too_short_gets_an_empty_estimate_with_the_reason() {
 
 #[test]
 fn what_the_model_does_not_know_is_an_error_that_says_what_to_do() {
-    let (encoder, layer) = known();
-    let lacking = Encoding { layers: vec![layer % 4 + 1, (layer + 1) % 4 + 1], ..window(0, 50, true) };
+    let (encoder, layers) = known();
+    let lacking = Encoding { layers: vec![7; layers.len() + 1], ..window(0, 50, true) };
     let found = error([lacking]);
-    assert!(found.contains(&format!("--layers {layer}")), "{found}");
+    let needed = layers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    assert!(found.contains(&format!("--layers {needed}")), "{found}");
     let other = Encoding { model: "whisper-base-onnx@0123456789ab".to_owned(), ..window(0, 50, true) };
     let found = error([other]);
     assert!(found.contains("whisper-base-onnx@0123456789ab") && found.contains(&encoder), "{found}");

@@ -1,5 +1,6 @@
 //! The node's arguments, as they are written in the graph.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
@@ -26,6 +27,11 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     pub weighting: Weighting,
 
+    /// What was learned about the inputs' models, for `--weighting learned`, and for probabilities that are calibrated
+    /// however they are weighted: a folder, or its name under models/ or models/prepared/.
+    #[arg(long, value_name = "FOLDER")]
+    pub model: Option<PathBuf>,
+
     /// How an input's estimates over a segment become one. An input without estimates of windows in a segment counts
     /// with its estimate of the segment.
     #[arg(long, value_enum, default_value_t)]
@@ -48,6 +54,11 @@ pub struct Arguments {
     #[arg(long, value_name = "0..1", default_value_t = 0.0, value_parser = fraction, allow_negative_numbers = true)]
     pub abstain_below: f64,
 
+    /// Mark the least confident results as abstained, so that this share remains of results such as those that the
+    /// `--model` was fitted on.
+    #[arg(long, value_name = "0..1", value_parser = fraction, allow_negative_numbers = true, conflicts_with = "abstain_below")]
+    pub coverage: Option<f64>,
+
     /// A deliberate bug, for tests that show that they can fail.
     #[arg(long, value_enum, hide = true)]
     pub defect: Option<Defect>,
@@ -61,6 +72,8 @@ pub enum Weighting {
     Fixed,
     /// The arguments, and how sure each input is: 1 less its normalised entropy.
     Entropy,
+    /// The `--model`, whose weights replace those of the arguments.
+    Learned,
 }
 
 /// How an input's estimates over a segment become one.

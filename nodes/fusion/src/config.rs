@@ -1,9 +1,11 @@
 //! What the arguments mean for the inputs that are wired.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::arguments::{Arguments, MissingLabels, Pooling, Weighting};
 use crate::error::FusionError;
+use crate::model::Model;
 use crate::{ACOUSTIC, SPEECH, TEXT, TRANSCRIPT};
 
 /// The inputs that are wired.
@@ -64,7 +66,18 @@ pub struct Config {
     pub(crate) mappings: BTreeMap<String, BTreeMap<String, String>>,
     /// The input that provisional results are from, if there are any.
     pub(crate) provisional: Option<String>,
-    pub(crate) abstain_below: f32,
+    pub(crate) abstention: Abstention,
+    /// What was learned about the inputs' models.
+    pub(crate) model: Option<Arc<Model>>,
+}
+
+/// Which results are too unsure to be used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Abstention {
+    /// Those whose confidence is below this.
+    Below(f64),
+    /// The least confident, so that this share remains.
+    Coverage(f64),
 }
 
 impl Config {
@@ -72,8 +85,21 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// An argument names an input that is not wired, an input has no weight, or the weights leave nothing.
-    pub fn new(arguments: &Arguments, inputs: Inputs) -> Result<Self, FusionError> {
+    /// An argument names an input that is not wired, an input has no weight, the weights leave nothing, or an argument
+    /// needs a model.
+    pub fn new(
+        arguments: &Arguments,
+        inputs: Inputs,
+        model: Option<Arc<Model>>,
+    ) -> Result<Self, FusionError> {
+        for (argument, wanted) in [
+            ("weighting learned", arguments.weighting == Weighting::Learned),
+            ("coverage", arguments.coverage.is_some()),
+        ] {
+            if wanted && model.is_none() {
+                return Err(FusionError::NoModel { argument });
+            }
+        }
         let weights = weights(arguments, &inputs)?;
         let mut mappings: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for mapping in &arguments.mappings {
@@ -97,7 +123,11 @@ impl Config {
             missing_labels: arguments.missing_labels,
             mappings,
             provisional,
-            abstain_below: arguments.abstain_below as f32,
+            abstention: match arguments.coverage {
+                Some(coverage) => Abstention::Coverage(coverage),
+                None => Abstention::Below(arguments.abstain_below),
+            },
+            model,
             inputs,
         })
     }
@@ -147,7 +177,7 @@ mod tests {
 
     fn config(inputs: &[&str], words: &[&str]) -> Result<Config, FusionError> {
         let arguments = Arguments::try_parse_from(["fusion"].iter().chain(words)).unwrap();
-        Config::new(&arguments, Inputs::new(["speech"].into_iter().chain(inputs.iter().copied()))?)
+        Config::new(&arguments, Inputs::new(["speech"].into_iter().chain(inputs.iter().copied()))?, None)
     }
 
     fn weight(config: &Config, input: &str) -> f64 {
@@ -211,6 +241,8 @@ mod tests {
         );
         assert!(error(&["text"], &["--weight", "text=0.2"]).contains("--text-weight"));
         assert!(error(&["text", "face"], &["--weight", "face=1"]).contains("sum to 1; they must leave"));
+        assert!(error(&["text"], &["--weighting", "learned"]).contains("--weighting learned needs a model"));
+        assert!(error(&["text"], &["--coverage", "0.9"]).contains("--coverage needs a model"));
         assert!(error(&["face"], &["--weight", "face=0"]).contains("sum to 0; one of them"));
     }
 }

@@ -162,6 +162,40 @@ pub enum FusionError {
         /// The labels that there are.
         labels: String,
     },
+    /// An argument needs a model, and there is none.
+    #[error("--{argument} needs a model of fusion: add `--model FOLDER`")]
+    NoModel {
+        /// The argument.
+        argument: &'static str,
+    },
+    /// The model of fusion was fitted on other models than those that are wired.
+    #[error(
+        "segment {segment}: {model} knows nothing of the results of {found} together; it was fitted on {known}. Wire these models, leave out --model (and `--weighting learned`), or fit another on yours with models/train/fusion"
+    )]
+    NoFit {
+        /// The segment.
+        segment: u64,
+        /// The model of fusion.
+        model: String,
+        /// The models whose results came together.
+        found: String,
+        /// The sets of models that it knows.
+        known: String,
+    },
+    /// The model of fusion was fitted for other labels.
+    #[error(
+        "segment {segment}: {model} was fitted for {known}, and the labels are {labels}: leave out --model, or rename labels with `--map INPUT:LABEL=LABEL`"
+    )]
+    OtherLabels {
+        /// The segment.
+        segment: u64,
+        /// The model of fusion.
+        model: String,
+        /// Its labels.
+        known: String,
+        /// The labels of the result.
+        labels: String,
+    },
     /// The inputs' labels differ.
     #[error(
         "labels differ: {one}; {other}; rename or merge labels with `--map INPUT:LABEL=LABEL`, take another model, or, if one model lacks labels of the other, add `--missing-labels infer`"

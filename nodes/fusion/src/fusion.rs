@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use undertone_messages::{
-    Emotion, Sentiment, SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark,
+    Detail, Emotion, Sentiment, SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark,
 };
 
 use crate::branch::{Branch, Standing};
@@ -221,7 +221,7 @@ impl Fusion {
                 break;
             }
             let evidence = self.evidence(input, estimates, segment)?;
-            let pooled = pool(vec![evidence], &self.config)?;
+            let pooled = pool(segment.number, vec![evidence], &self.config)?;
             if !pooled.labels.is_empty() {
                 let result = sentiment(segment, SentimentStatus::Provisional, pooled, String::new());
                 output.push(Output::Provisional(Some(result)));
@@ -262,7 +262,7 @@ impl Fusion {
             evidence.push(piece);
         }
         let text = transcript.filter(|_| rejected.is_none()).map(|transcript| transcript.text.clone());
-        let pooled = pool(evidence, &self.config)?;
+        let pooled = pool(segment.number, evidence, &self.config)?;
         Ok(sentiment(segment, SentimentStatus::Final, pooled, text.unwrap_or_default()))
     }
 
@@ -289,6 +289,7 @@ impl Fusion {
             model,
             end: segment.start,
             opinion: Err(format!("input `{input}` ended early")),
+            detail: Detail::default(),
         })
     }
 
@@ -342,8 +343,7 @@ fn sentiment(segment: Segment, status: SentimentStatus, pooled: Pooled, text: St
         score: pooled.score,
         confidence: pooled.confidence,
         abstained: pooled.abstained,
-        // No detector of unusual audio is connected.
-        anomaly: false,
+        anomaly: pooled.anomaly,
         text,
     }
 }
@@ -360,7 +360,8 @@ mod tests {
     #[test]
     fn a_session_keeps_nothing_of_what_is_done() {
         let inputs = Inputs::new(["speech", "acoustic", "text"]).unwrap();
-        let config = Config::new(&Arguments::parse_from(["fusion", "--pooling", "mean"]), inputs).unwrap();
+        let config =
+            Config::new(&Arguments::parse_from(["fusion", "--pooling", "mean"]), inputs, None).unwrap();
         let mut fusion = Fusion::new(config);
         let mut output = Vec::new();
         for segment in 0..100 {
@@ -378,6 +379,7 @@ mod tests {
                         probabilities: vec![0.5, 0.5],
                         model: "model@0123456789ab".to_owned(),
                         reason: String::new(),
+                        detail: Detail::default(),
                     };
                     if scope == Scope::Window || !cancelled {
                         fusion.emotion(input, estimate, &mut output).unwrap();

@@ -32,6 +32,18 @@
 //! weight by 1/H; 1 − H/ln K does not grow without bound for an input that is certain. If every input is as unsure as
 //! can be, the weights stay as they were.
 //!
+//! # Learning
+//!
+//! With `--weighting learned` the result is a logarithmic opinion pool, log P = Σ wᵢ·log Pᵢ + b + constant, with a weight
+//! for each input and label: a logistic regression on the inputs' log-probabilities, fitted on sessions whose sentiment is
+//! known ([`Model`]). There is a fit for each set of models that may have an estimate, so a result from the voice alone is
+//! as calibrated as one from both. With the other weightings, a `--model` gives the temperature at which the linear pool is
+//! calibrated (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017), fitted with the default weights. The
+//! weight that a result states for an input is then the input's share in the sum of all |wᵢ|.
+//!
+//! `--coverage` marks the least confident results as abstained: those below the confidence that the stated share of
+//! held-out results had (selective classification, El-Yaniv and Wiener, JMLR 11, 2010).
+//!
 //! # Labels
 //!
 //! Labels are compared without regard to case; a result has them in lower case and in alphabetical order. `--map`
@@ -47,9 +59,9 @@
 //! # What a result says
 //!
 //! `score` is P(positive) − P(negative), and 0 where the labels lack either. `confidence` is the highest probability.
-//! `abstained` is true if there is no estimate or the confidence is below `--abstain-below`. `profile` tells which of
-//! voice and text took part; an input of another modality does not show in it. `anomaly` is always false: there is no
-//! detector of unusual audio.
+//! `abstained` is true if there is no estimate or the confidence is too low (`--abstain-below`, `--coverage`). `profile`
+//! tells which of voice and text took part; an input of another modality does not show in it. `anomaly` is true if an
+//! input's model says that what it was given is not what it knows ([`Detail::anomaly`](undertone_messages::Detail)).
 
 mod arguments;
 mod branch;
@@ -58,6 +70,7 @@ mod defect;
 mod error;
 mod fusion;
 mod ledger;
+mod model;
 mod opinion;
 mod pool;
 mod sessions;
@@ -67,6 +80,7 @@ pub use config::{Config, Inputs};
 pub use defect::{Defect, Defects};
 pub use error::{FusionError, SessionError};
 pub use fusion::{Fusion, Output};
+pub use model::Model;
 pub use sessions::{OutputMessage, Sessions};
 pub use undertone_messages::{Emotion, Speech, Transcript};
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use eyre::{Result, bail};
 use undertone_fusion::{
-    Arguments, Config, Defects, Inputs as Branches, OutputMessage, SPEECH, Sessions, TRANSCRIPT,
+    Arguments, Config, Defects, Inputs as Branches, Model, OutputMessage, SPEECH, Sessions, TRANSCRIPT,
 };
 use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
 use undertone_node::{Delivery, Event, Inputs, Node, Outputs, Start, Trace};
+use undertone_stage::check_fixed;
 
 fn main() -> ExitCode {
     undertone_node::run(fuse)
@@ -16,10 +18,14 @@ fn main() -> ExitCode {
 
 fn fuse(start: Start<Arguments>) -> Result<()> {
     let arguments = start.arguments.clone();
+    let model = arguments.model.as_deref().map(Model::load).transpose()?.map(Arc::new);
     let outputs = Outputs::Optionally(&["provisional", "sentiment", "watermark"]);
     let mut node = start.join(Inputs::AtLeast(&[SPEECH]), outputs)?;
+    if let Some(model) = &model {
+        node.uses(model.files().clone());
+    }
     let branches = Branches::new(node.inputs())?;
-    let mut sessions = Sessions::new(Config::new(&arguments, branches.clone())?);
+    let mut sessions = Sessions::new(Config::new(&arguments, branches.clone(), model.clone())?);
     let mut causes = Causes::default();
     let mut defects = Defects::new(arguments.defect);
     let mut lost = None;
@@ -37,7 +43,7 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                 (sent, Trace::default())
             }
             Event::Arguments(changed) => {
-                match Config::new(&changed, branches.clone()) {
+                match adjusted(&changed, &arguments, &branches, model.clone()) {
                     Ok(config) => sessions.adjust(&config),
                     Err(error) => tracing::error!("the arguments stay as they were: {error}"),
                 }
@@ -63,6 +69,17 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
         None if node.stopped() => Ok(()),
         None => check_ends(&node, &sessions),
     }
+}
+
+/// What changed arguments mean. The model stays as it was loaded.
+fn adjusted(
+    changed: &Arguments,
+    loaded: &Arguments,
+    branches: &Branches,
+    model: Option<Arc<Model>>,
+) -> Result<Config> {
+    check_fixed(&[("model", changed.model == loaded.model)])?;
+    Ok(Config::new(changed, branches.clone(), model)?)
 }
 
 /// Checks that no session waits for an input that has closed. A stream that was cut off is noticed when that happens;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use undertone_messages::{Emotion, Scope};
+use undertone_messages::{Detail, Emotion, Scope};
 
 use crate::arguments::Pooling;
 use crate::error::FusionError;
@@ -59,6 +59,8 @@ pub(crate) struct Evidence {
     pub(crate) end: u64,
     /// The opinion, or why there is none.
     pub(crate) opinion: Result<Opinion, String>,
+    /// What the model told of the segment beyond its labels.
+    pub(crate) detail: Detail,
 }
 
 impl Evidence {
@@ -84,8 +86,14 @@ impl Reader<'_> {
             Some((opinion, end)) => (Ok(opinion), end),
             None => (self.opinion(closing)?, closing.end),
         };
-        let (input, modality) = (self.input.to_owned(), closing.modality.clone());
-        Ok(Evidence { input, modality, model: closing.model.clone(), end, opinion })
+        Ok(Evidence {
+            input: self.input.to_owned(),
+            modality: closing.modality.clone(),
+            model: closing.model.clone(),
+            end,
+            opinion,
+            detail: closing.detail.clone(),
+        })
     }
 
     /// The opinion pooled from the windows, and where the last of them ends, if windows are asked for and there.
@@ -172,6 +180,7 @@ mod tests {
             probabilities: probabilities.iter().map(|(_, probability)| *probability).collect(),
             model: "cnn@0123456789ab".to_owned(),
             reason: if probabilities.is_empty() { "too short".to_owned() } else { String::new() },
+            detail: Detail::default(),
         }
     }
 

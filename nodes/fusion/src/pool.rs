@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use undertone_messages::{Contribution, Profile};
 
 use crate::arguments::{MissingLabels, Weighting};
-use crate::config::Config;
+use crate::config::{Abstention, Config};
 use crate::error::FusionError;
+use crate::model::Fit;
 use crate::opinion::{Evidence, Opinion};
 use crate::{TEXT_MODALITY, VOICE_MODALITY};
 
 /// If all inputs together are less certain than this, their weights stay as they were.
 const UNSURE: f64 = 1e-6;
+/// Logarithms are taken of probabilities from here on, so that one input's certainty does not silence all others.
+const LEAST: f64 = 1e-4;
 
 /// The result for a segment.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,25 +27,40 @@ pub(crate) struct Pooled {
     pub(crate) score: f32,
     pub(crate) confidence: f32,
     pub(crate) abstained: bool,
+    pub(crate) anomaly: bool,
 }
 
 /// Pools the evidence of a segment. The order of `evidence` does not matter.
-pub(crate) fn pool(mut evidence: Vec<Evidence>, config: &Config) -> Result<Pooled, FusionError> {
+pub(crate) fn pool(
+    segment: u64,
+    mut evidence: Vec<Evidence>,
+    config: &Config,
+) -> Result<Pooled, FusionError> {
     // A fixed order, in which sums are taken too: addition of floating-point numbers is not associative.
     evidence.sort_by(|one, other| (&one.modality, &one.input).cmp(&(&other.modality, &other.input)));
-    let weights = weights(&evidence, config);
+    let fit = fit(segment, &evidence, config)?;
+    let weights = match fit {
+        Some(fit) if config.weighting == Weighting::Learned => shares(&evidence, fit),
+        _ => weights(&evidence, config),
+    };
     let opinions = align(&evidence, &weights, config.missing_labels)?;
     let total: f64 = weights.iter().sum();
     let labels: Vec<String> = match opinions.iter().flatten().next() {
         Some(opinion) if total > 0.0 => opinion.iter().map(|(label, _)| label.clone()).collect(),
         _ => Vec::new(),
     };
-    let mut pooled = vec![0.0; labels.len()];
-    for (opinion, weight) in opinions.iter().zip(&weights) {
-        for (sum, (_, probability)) in pooled.iter_mut().zip(opinion.iter().flatten()) {
-            *sum += weight * probability;
-        }
-    }
+    check_labels(segment, &labels, config)?;
+    let pooled = match fit {
+        Some(fit) if config.weighting == Weighting::Learned => learned(&evidence, &opinions, fit),
+        Some(fit) => tempered(&linear(&opinions, &weights, labels.len()), fit.temperature(config.weighting)),
+        None => linear(&opinions, &weights, labels.len()),
+    };
+    let threshold = match (config.abstention, fit) {
+        (Abstention::Below(confidence), _) => confidence,
+        (Abstention::Coverage(coverage), Some(fit)) => fit.threshold(config.weighting, coverage),
+        // Without a fit there is no estimate.
+        (Abstention::Coverage(_), None) => 0.0,
+    };
     let of = |name: &str| {
         labels.iter().zip(&pooled).find_map(|(label, probability)| (label == name).then_some(*probability))
     };
@@ -51,13 +69,88 @@ pub(crate) fn pool(mut evidence: Vec<Evidence>, config: &Config) -> Result<Poole
     let confidence = probabilities.iter().copied().fold(0.0, f32::max);
     Ok(Pooled {
         profile: profile(&evidence, config),
-        abstained: labels.is_empty() || confidence < config.abstain_below,
+        abstained: labels.is_empty() || confidence < threshold as f32,
+        anomaly: evidence.iter().any(|evidence| evidence.detail.anomaly.is_some_and(|anomaly| anomaly > 1.0)),
         contributions: contributions(evidence, opinions, &weights),
         labels,
         probabilities,
         score: score as f32,
         confidence,
     })
+}
+
+/// What the model of fusion, if there is one, says of the models that have an opinion; nothing if none has.
+fn fit<'a>(segment: u64, evidence: &[Evidence], config: &'a Config) -> Result<Option<&'a Fit>, FusionError> {
+    let takes_part = |evidence: &&Evidence| {
+        evidence.opinion.is_ok() && (config.weighting == Weighting::Learned || base(evidence, config) > 0.0)
+    };
+    let models: BTreeSet<String> =
+        evidence.iter().filter(takes_part).map(|evidence| evidence.model.clone()).collect();
+    match &config.model {
+        Some(model) if !models.is_empty() => match model.fit(&models) {
+            Some(fit) => Ok(Some(fit)),
+            None => Err(FusionError::NoFit {
+                segment,
+                model: model.identity().to_owned(),
+                found: models.into_iter().collect::<Vec<_>>().join(" and "),
+                known: model.known(),
+            }),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// The labels of a result are those that the model of fusion was fitted for, if there is one.
+fn check_labels(segment: u64, labels: &[String], config: &Config) -> Result<(), FusionError> {
+    match &config.model {
+        Some(model) if !labels.is_empty() && labels != model.labels() => Err(FusionError::OtherLabels {
+            segment,
+            model: model.identity().to_owned(),
+            known: model.labels().join(", "),
+            labels: labels.join(", "),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The linear pool, Σ wᵢ·Pᵢ.
+fn linear(opinions: &[Option<Aligned>], weights: &[f64], labels: usize) -> Vec<f64> {
+    let mut pooled = vec![0.0; labels];
+    for (opinion, weight) in opinions.iter().zip(weights) {
+        for (sum, (_, probability)) in pooled.iter_mut().zip(opinion.iter().flatten()) {
+            *sum += weight * probability;
+        }
+    }
+    pooled
+}
+
+/// Probabilities whose logarithms are those of `pooled` divided by the temperature.
+fn tempered(pooled: &[f64], temperature: f64) -> Vec<f64> {
+    normalised(pooled.iter().map(|probability| probability.powf(1.0 / temperature)).collect())
+}
+
+/// The logarithmic pool, exp(Σ wᵢ·log Pᵢ + b), scaled so that it sums to 1.
+fn learned(evidence: &[Evidence], opinions: &[Option<Aligned>], fit: &Fit) -> Vec<f64> {
+    let mut logits = fit.bias.clone();
+    for (evidence, opinion) in evidence.iter().zip(opinions) {
+        let weights = fit.weights.get(&evidence.model).into_iter().flatten();
+        for ((logit, weight), (_, probability)) in
+            logits.iter_mut().zip(weights).zip(opinion.iter().flatten())
+        {
+            *logit += weight * probability.max(LEAST).ln();
+        }
+    }
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    normalised(logits.into_iter().map(|logit| (logit - largest).exp()).collect())
+}
+
+/// The share of each piece of evidence in what the model of fusion makes of them all.
+fn shares(evidence: &[Evidence], fit: &Fit) -> Vec<f64> {
+    let size = |evidence: &Evidence| match fit.weights.get(&evidence.model) {
+        Some(weights) if evidence.opinion.is_ok() => weights.iter().map(|weight| weight.abs()).sum(),
+        _ => 0.0,
+    };
+    normalised(evidence.iter().map(size).collect())
 }
 
 /// The weight that the arguments give an input. Every input of the graph has one.
@@ -75,7 +168,7 @@ fn weights(evidence: &[Evidence], config: &Config) -> Vec<f64> {
         weight * evidence.opinion.as_ref().map_or(0.0, Opinion::certainty)
     };
     match config.weighting {
-        Weighting::Fixed => normalised(fixed),
+        Weighting::Fixed | Weighting::Learned => normalised(fixed),
         Weighting::Entropy => {
             let fixed = normalised(fixed);
             let certain: Vec<f64> = evidence.iter().zip(&fixed).map(certain).collect();
@@ -185,6 +278,7 @@ fn contributions(
             probabilities: aligned.into_iter().map(|(_, probability)| probability as f32).collect(),
             end: evidence.end,
             reason,
+            detail: evidence.detail,
         }
     };
     evidence.into_iter().zip(opinions).zip(weights).map(contribution).collect()

@@ -10,7 +10,9 @@ mod streams;
 
 use streams::{Sent, Step, config, emotion, run, segment, speech, text, transcript, voice};
 use undertone_fusion::{Config, Emotion, FusionError};
-use undertone_messages::{Contribution, Phase, Profile, Scope, Sentiment, SentimentStatus, TranscriptStatus};
+use undertone_messages::{
+    Contribution, Detail, Phase, Profile, Scope, Sentiment, SentimentStatus, TranscriptStatus,
+};
 
 const ALL: [&str; 4] = ["speech", "acoustic", "text", "transcript"];
 
@@ -50,6 +52,7 @@ fn voice_and_text_are_weighted_as_the_arguments_say() {
         probabilities: probabilities.to_vec(),
         end: 1,
         reason: String::new(),
+        detail: Detail::default(),
     };
     let provisional = Sentiment {
         segment: 0,

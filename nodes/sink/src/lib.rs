@@ -21,7 +21,9 @@
 //! | `latency_ms` | where the time went, in milliseconds; left out by `--no-latency` |
 //!
 //! Each of these sentiments has `modality`, `label`, `probabilities`, `weight`, `model`, `end_sample` (how far it covers the
-//! segment) and `reason` (why there is no estimate; empty if there is one).
+//! segment), `stale_ms` (how much of the segment's end it does not cover) and `reason` (why there is no estimate; empty if
+//! there is one). Where a model tells more, there are `emotions` with their probabilities, `valence` and `arousal`, −1 to 1,
+//! and `anomaly`: above 1, what the model was given is not like what it knows.
 //!
 //! `latency_ms` has `total` and `hangover` (both `null` where the audio did not come at the pace of a clock),
 //! `transport` and `queueing` (summed over the stages), and `stages`: by name, each with `transport`, `queued` and

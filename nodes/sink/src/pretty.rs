@@ -3,7 +3,7 @@
 use owo_colors::Style;
 use textwrap::Options;
 use textwrap::core::display_width;
-use undertone_messages::{Sentiment, SentimentStatus, seconds};
+use undertone_messages::{Contribution, Sentiment, SentimentStatus, seconds};
 
 use crate::latency::Latency;
 use crate::record::NamedValues;
@@ -28,6 +28,7 @@ pub fn pretty(session: &str, result: &Sentiment, latency: Option<&Latency>, colo
         lines.extend(textwrap::wrap(&text, options).iter().map(|line| bold.style(line).to_string()));
     }
     lines.extend(Rows::new(result, color).lines(result));
+    lines.extend(result.contributions.iter().filter_map(|contribution| finer(contribution, color)));
     lines.push(verdict(result, color));
     if let Some(latency) = latency {
         let options = Options::new(WIDTH).initial_indent("  ").subsequent_indent("    ");
@@ -136,6 +137,20 @@ impl<'a> Rows<'a> {
         }
         cells
     }
+}
+
+/// What a modality tells beyond its label, if it tells more.
+fn finer(contribution: &Contribution, color: bool) -> Option<String> {
+    let detail = &contribution.detail;
+    let emotions = NamedValues { names: &detail.emotions, values: &detail.emotion_probabilities };
+    let emotion =
+        emotions.likeliest().map(|(name, probability)| format!("{} {}", plain(name), percent(probability)));
+    let dimensions = [("valence", detail.valence), ("arousal", detail.arousal)];
+    let dimensions =
+        dimensions.into_iter().filter_map(|(name, value)| Some(format!("{name} {:+.2}", value?)));
+    let told: Vec<String> = emotion.into_iter().chain(dimensions).collect();
+    let line = cut(&format!("  {}: {}", plain(&contribution.modality), told.join(", ")), WIDTH);
+    (!told.is_empty()).then(|| style(color, Style::dimmed).style(line).to_string())
 }
 
 /// The result in words.

@@ -47,7 +47,7 @@ impl<'a> Record<'a> {
         let mut contributions: Vec<_> = result
             .contributions
             .iter()
-            .map(|contribution| ContributionRecord::new(contribution, &result.labels))
+            .map(|contribution| ContributionRecord::new(contribution, &result.labels, result.end))
             .collect();
         let mut take = |modality: &str| {
             let place = contributions.iter().position(|record| record.modality == modality)?;
@@ -128,6 +128,10 @@ impl<'a> NamedValues<'a> {
         self.names.iter().map(String::as_str).zip(self.values.iter().copied())
     }
 
+    fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// The likeliest label, the first if several are.
     pub(crate) fn likeliest(self) -> Option<(&'a str, f32)> {
         self.iter().reduce(|best, next| if next.1 > best.1 { next } else { best })
@@ -148,11 +152,22 @@ struct ContributionRecord<'a> {
     weight: f32,
     model: &'a str,
     end_sample: u64,
+    /// How much of the segment's end the estimate does not cover.
+    stale_ms: f64,
+    #[serde(skip_serializing_if = "NamedValues::is_empty")]
+    emotions: NamedValues<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valence: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arousal: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anomaly: Option<f32>,
     reason: &'a str,
 }
 
 impl<'a> ContributionRecord<'a> {
-    fn new(contribution: &'a Contribution, labels: &'a [String]) -> Self {
+    fn new(contribution: &'a Contribution, labels: &'a [String], end: u64) -> Self {
+        let detail = &contribution.detail;
         let probabilities = NamedValues { names: labels, values: &contribution.probabilities };
         Self {
             modality: &contribution.modality,
@@ -161,6 +176,11 @@ impl<'a> ContributionRecord<'a> {
             weight: contribution.weight,
             model: &contribution.model,
             end_sample: contribution.end,
+            stale_ms: 1000.0 * seconds(end.saturating_sub(contribution.end)),
+            emotions: NamedValues { names: &detail.emotions, values: &detail.emotion_probabilities },
+            valence: detail.valence,
+            arousal: detail.arousal,
+            anomaly: detail.anomaly,
             reason: &contribution.reason,
         }
     }

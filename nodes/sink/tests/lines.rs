@@ -12,9 +12,22 @@ use std::sync::Arc;
 
 use clap::Parser;
 use proptest::prelude::*;
-use undertone_messages::{Contribution, Message, Profile, Scope, Sentiment, SentimentStatus, Statistics};
+use undertone_messages::{
+    Contribution, Detail, Message, Profile, Scope, Sentiment, SentimentStatus, Statistics,
+};
 use undertone_node::Wire;
 use undertone_sink::{Account, Arguments, Input, Latency, Sink, SinkError, StageLatency, pretty, record};
+
+/// What a voice tells beside its label.
+fn detail() -> Detail {
+    Detail {
+        emotions: ["sad", "happy"].map(str::to_owned).to_vec(),
+        emotion_probabilities: vec![0.25, 0.75],
+        valence: Some(0.45),
+        arousal: Some(-0.1),
+        anomaly: Some(0.02),
+    }
+}
 
 fn contribution(modality: &str, weight: f32, probabilities: &[f32], reason: &str) -> Contribution {
     Contribution {
@@ -24,6 +37,7 @@ fn contribution(modality: &str, weight: f32, probabilities: &[f32], reason: &str
         probabilities: probabilities.to_vec(),
         end: 241_600,
         reason: reason.to_owned(),
+        detail: if modality == "voice" { detail() } else { Detail::default() },
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
-use undertone_messages::{Emotion, Scope, SessionId, Transcript, TranscriptStatus};
+use undertone_messages::{Detail, Emotion, Scope, SessionId, Transcript, TranscriptStatus};
 use undertone_stage::{Factory, FixedArgument, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
@@ -92,6 +92,7 @@ fn empty(model: &TextModel, transcript: &Transcript, scope: Scope) -> Emotion {
         probabilities: Vec::new(),
         model: model.identity().to_owned(),
         reason: String::new(),
+        detail: Detail::default(),
     }
 }
 

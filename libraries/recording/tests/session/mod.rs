@@ -7,7 +7,7 @@ use std::path::Path;
 use arrow::array::StructArray;
 use proptest::prelude::*;
 use undertone_messages::{
-    AudioFrame, Body, Contribution, Emotion, Features, Message, Phase, Profile, Scope, Sentiment,
+    AudioFrame, Body, Contribution, Detail, Emotion, Features, Message, Phase, Profile, Scope, Sentiment,
     SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark, Word,
 };
 use undertone_recording::{Content, Manifest, Recorder, TopicReader};
@@ -86,10 +86,19 @@ fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strate
 }
 
 prop_compose! {
+    fn detail()(scores in prop::collection::vec((".*", 0.0f32..1.0), 0..9), valence: Option<f32>, arousal: Option<f32>,
+                anomaly: Option<f32>) -> Detail {
+        let (emotions, emotion_probabilities) = scores.into_iter().unzip();
+        Detail { emotions, emotion_probabilities, valence, arousal, anomaly }
+    }
+}
+
+prop_compose! {
     fn emotion()(segment: u64, start: u64, end: u64, modality: String, scope in one_of(Scope::ALL),
-                 scores in prop::collection::vec(any::<(String, f32)>(), 0..5), model: String, reason: String) -> Emotion {
+                 scores in prop::collection::vec(any::<(String, f32)>(), 0..5), model: String, reason: String,
+                 detail in detail()) -> Emotion {
         let (labels, probabilities) = scores.into_iter().unzip();
-        Emotion { segment, start, end, modality, scope, labels, probabilities, model, reason }
+        Emotion { segment, start, end, modality, scope, labels, probabilities, model, reason, detail }
     }
 }
 
@@ -106,8 +115,8 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn contribution()(modality: String, model: String, weight: f32, probabilities in floats(), end: u64, reason: String) -> Contribution {
-        Contribution { modality, model, weight, probabilities, end, reason }
+    fn contribution()(modality: String, model: String, weight: f32, probabilities in floats(), end: u64, reason: String, detail in detail()) -> Contribution {
+        Contribution { modality, model, weight, probabilities, end, reason, detail }
     }
 }
 
@@ -174,6 +183,13 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
     let (segment, start, end) = (number, 160 * number, 160 * number + 1024);
     let tenth = number as f32 / 10.0;
     let labels = || vec!["negative".to_owned(), "neutral".to_owned(), "positive".to_owned()];
+    let detail = || Detail {
+        emotions: vec!["calm".to_owned(), "angry".to_owned()],
+        emotion_probabilities: vec![0.25, 0.75],
+        valence: Some(-tenth),
+        arousal: None,
+        anomaly: Some(tenth),
+    };
     let probabilities = || vec![tenth, 0.25, 0.75 - tenth];
     let model = || "model@0123456789ab".to_owned();
     let word =
@@ -186,6 +202,7 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
         probabilities: probabilities(),
         end,
         reason: String::new(),
+        detail: detail(),
     };
     let said = [
         Said::Audio(AudioFrame { start, sample_rate: 16_000, samples: samples.clone().into(), gap: 0 }),
@@ -216,6 +233,7 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
             probabilities: probabilities(),
             model: model(),
             reason: String::new(),
+            detail: detail(),
         }),
         Said::Transcript(Transcript {
             segment,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use clap::Parser;
 use undertone_fusion::{Arguments, Config, Emotion, Fusion, FusionError, Inputs, Output, Speech, Transcript};
-use undertone_messages::{Phase, ScalarBuffer, Scope, Sentiment, TranscriptStatus, Watermark};
+use undertone_messages::{Detail, Phase, ScalarBuffer, Scope, Sentiment, TranscriptStatus, Watermark};
 
 pub const LABELS: [&str; 3] = ["negative", "neutral", "positive"];
 
@@ -51,7 +51,7 @@ impl Sent {
 
 pub fn config(inputs: &[&str], words: &[&str]) -> Config {
     let arguments = Arguments::try_parse_from(["fusion"].iter().chain(words)).unwrap();
-    Config::new(&arguments, Inputs::new(inputs.iter().copied()).unwrap()).unwrap()
+    Config::new(&arguments, Inputs::new(inputs.iter().copied()).unwrap(), None).unwrap()
 }
 
 pub fn apply(
@@ -123,6 +123,7 @@ pub fn emotion(modality: &str, scope: Scope, segment: u64, probabilities: &[f32]
         probabilities: probabilities.to_vec(),
         model: format!("{modality}-model@0123456789ab"),
         reason: if probabilities.is_empty() { "too short".to_owned() } else { String::new() },
+        detail: Detail::default(),
     }
 }
 

@@ -1,0 +1,43 @@
+"""From logits of the eight emotions to those of the three labels, inside the models and outside. NumPy alone."""
+
+import numpy
+from clips import EMOTIONS, LABEL_OF_EMOTION, LABELS
+from onnx import helper
+
+
+def gathering():
+    """[emotions, labels]: the mean over each label's emotions.
+
+    The networks are trained as if all emotions were equally likely, so a label of four emotions would start with twice the
+    probability of one of two. With means all labels start alike, as unweighted average recall asks for.
+    """
+    matrix = numpy.eye(len(LABELS))[LABEL_OF_EMOTION]
+    return matrix / matrix.sum(axis=0)
+
+
+def label_logits(logits):
+    """[clips, emotions] to [clips, labels]."""
+    return numpy.log(numpy.exp(logits - logits.max(axis=1, keepdims=True)) @ gathering())
+
+
+def label_nodes():
+    """ONNX nodes from `emotions` to `logits`, which need the constants `gathering` and `last`, which is [1]."""
+    return [
+        helper.make_node("ReduceMax", ["emotions", "last"], ["largest"], keepdims=1),
+        helper.make_node("Sub", ["emotions", "largest"], ["shifted"]),
+        helper.make_node("Exp", ["shifted"], ["powers"]),
+        helper.make_node("MatMul", ["powers", "gathering"], ["means"]),
+        helper.make_node("Log", ["means"], ["logits"]),
+    ]
+
+
+def configuration(temperatures):
+    """What config.json says of the outputs `logits` and `emotions`."""
+    return {
+        "id2label": {str(i): label for i, label in enumerate(LABELS)},
+        "temperature": temperatures["labels"],
+        "emotions": {
+            "labels": [{"label": name, "valence": v, "arousal": a} for name, _, v, a in EMOTIONS],
+            "temperature": temperatures["emotions"],
+        },
+    }

@@ -1,0 +1,102 @@
+//! What a model tells beyond its labels, if its `config.json` says so.
+
+use serde::Deserialize;
+use undertone_inference::Dimension::Fixed;
+use undertone_inference::{Config, Element, ModelError, Outputs, Port, Session, softmax};
+use undertone_messages::Detail;
+
+/// The output with the logits of the emotions, `f32[batch, emotions]`.
+const EMOTIONS: &str = "emotions";
+/// The output with the odds that this is no speech as the model knows it, `f32[batch]`.
+const ANOMALY: &str = "anomaly";
+
+/// The field `emotions` of `config.json`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Emotions {
+    /// In the order of the logits.
+    labels: Vec<EmotionLabel>,
+    /// What the logits are divided by before the softmax.
+    temperature: f32,
+}
+
+/// An emotion and where it lies in the plane of valence and arousal, each -1 to 1 (Russell 1980).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct EmotionLabel {
+    label: String,
+    valence: f32,
+    arousal: f32,
+}
+
+/// The field `anomaly` of `config.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+struct Anomaly {
+    /// The odds from which on the sound is taken for no speech that the model knows.
+    threshold: f32,
+}
+
+/// How a model's further outputs are read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DetailReader {
+    emotions: Option<Emotions>,
+    anomaly: Option<Anomaly>,
+}
+
+impl DetailReader {
+    /// Reads what the model tells, and checks that it has the outputs.
+    ///
+    /// # Errors
+    ///
+    /// A field has another form, a number in it makes no sense, or the output that belongs to it is missing.
+    pub(crate) fn new(config: &Config, session: &Session) -> Result<Self, ModelError> {
+        let emotions: Option<Emotions> = config.field("emotions")?;
+        let anomaly: Option<Anomaly> = config.field("anomaly")?;
+        if let Some(emotions) = &emotions {
+            let inside = |value: f32| (-1.0..=1.0).contains(&value);
+            if !emotions.labels.iter().all(|label| inside(label.valence) && inside(label.arousal)) {
+                return Err(config.problem("`emotions.labels`: valence and arousal must be from -1 to 1"));
+            }
+            if emotions.labels.is_empty() || !positive(emotions.temperature) {
+                return Err(config.problem("`emotions` needs labels and a temperature above 0"));
+            }
+            let shape = [Fixed(1), Fixed(emotions.labels.len())];
+            session.check_outputs(&[Port { name: EMOTIONS, element: Element::F32, shape: &shape }])?;
+        }
+        if let Some(anomaly) = anomaly {
+            if !positive(anomaly.threshold) {
+                return Err(config.problem("`anomaly.threshold` must be above 0"));
+            }
+            session.check_outputs(&[Port { name: ANOMALY, element: Element::F32, shape: &[Fixed(1)] }])?;
+        }
+        Ok(Self { emotions, anomaly })
+    }
+
+    /// What the model told.
+    ///
+    /// # Errors
+    ///
+    /// The outputs are not numbers.
+    pub(crate) fn read(&self, outputs: &Outputs<'_>) -> Result<Detail, ModelError> {
+        let mut detail = Detail::default();
+        if let Some(emotions) = &self.emotions {
+            let (_, logits) = outputs.f32(EMOTIONS)?;
+            let probabilities = softmax(logits, emotions.temperature)?;
+            let mean = |coordinate: fn(&EmotionLabel) -> f32| {
+                let products = emotions.labels.iter().zip(&probabilities);
+                products.map(|(label, probability)| coordinate(label) * probability).sum()
+            };
+            detail.valence = Some(mean(|label| label.valence));
+            detail.arousal = Some(mean(|label| label.arousal));
+            detail.emotions = emotions.labels.iter().map(|label| label.label.clone()).collect();
+            detail.emotion_probabilities = probabilities;
+        }
+        if let Some(anomaly) = self.anomaly {
+            let (_, odds) = outputs.f32(ANOMALY)?;
+            detail.anomaly = odds.first().map(|odds| odds / anomaly.threshold);
+        }
+        Ok(detail)
+    }
+}
+
+fn positive(value: f32) -> bool {
+    value.is_finite() && value > 0.0
+}
