@@ -1,7 +1,7 @@
 """The labelled sentences: reading them, splitting them, and making them look like what a recogniser writes.
 
 Labels are 0 negative, 1 neutral, 2 positive. `load` reads one folder with
-    meld/{train,dev}.csv                    spoken dialogue, three classes
+    meld/{train,dev}.csv                    spoken dialogue, three classes and seven emotions
     sst2/{train,dev}.tsv                    film reviews, two classes
     vader/*_GroundTruth.txt                 reviews, editorials and tweets with the mean valence of 20 raters, -4 to 4
     tweeteval-sentiment/val_{text,labels}.txt   tweets, three classes
@@ -10,25 +10,37 @@ Labels are 0 negative, 1 neutral, 2 positive. `load` reads one folder with
 import csv
 import hashlib
 import html
+import math
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LABELS = ["negative", "neutral", "positive"]
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
-# |valence| up to the first is neutral, from the second on polar; sentences between them are left out.
+EMOTIONS = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
+# |valence| up to the first is neutral, from the second on polar; development leaves out what lies between them.
 VALENCE_NEUTRAL, VALENCE_POLAR = 0.5, 1.0
+# Training takes every valence: P(positive) is a logistic function of it, one half between the two bounds.
+VALENCE_MIDDLE, VALENCE_SPREAD = 0.75, 0.3
 WEIGHT = {"meld": 1.0}  # in the loss: speech counts most
 OTHER_WEIGHT = 0.6
-DEV_ONE_IN = 10  # of the sources without a development part of their own
+SHARE = {"vader-editorials": 0.4}  # of a source, in each epoch: long sentences, far from speech
+# Of the sources without a development part of their own, one text in so many is for development.
+DEV_ONE_IN = {"tweets": 5}
+OTHER_DEV_ONE_IN = 20
 
 
 @dataclass(frozen=True)
 class Sentence:
     source: str
     text: str
-    label: int
+    raw: str  # as the source has it, with its tokenisation, handles and typography
+    label: int | None = None  # None: between neutral and polar
+    target: tuple[float, float, float] | None = None  # probabilities of LABELS; None: SST-2, which knows no neutral
+    pair: int | None = None  # 1 positive, 0 negative, where the choice was between these two
+    emotion: int | None = None
+    taught: tuple[float, ...] | None = None  # a teacher's logits of LABELS and EMOTIONS
 
 
 def load(folder: Path) -> tuple[list[Sentence], list[Sentence]]:
@@ -40,16 +52,24 @@ def load(folder: Path) -> tuple[list[Sentence], list[Sentence]]:
                 f"{part} is missing: --data takes a folder with all four sources, laid out as data.py describes"
             )
     split = [*_read_vader(vader), *_read_tweets(tweets)]
-    dev = [*_read_meld(meld / "dev.csv"), *_read_sst2(sst2 / "dev.tsv"), *filter(_held_out, split)]
-    rated = {_key(sentence.text) for sentence in split if sentence.source == "vader-movies"}
-    train = [
-        *_read_meld(meld / "train.csv"),
-        # The same reviews are in both sets, and a mean of 20 raters says more than two classes do.
-        *(sentence for sentence in _read_sst2(sst2 / "train.tsv") if _key(sentence.text) not in rated),
-        *(sentence for sentence in split if not _held_out(sentence)),
-    ]
+    held_out = [sentence for sentence in split if _held_out(sentence) and sentence.label is not None]
+    dev = [*_read_meld(meld / "dev.csv"), *_read_sst2(sst2 / "dev.tsv"), *held_out]
+    train = [*_read_meld(meld / "train.csv"), *(sentence for sentence in split if not _held_out(sentence))]
+    train = _joined(train, _read_sst2(sst2 / "train.tsv"))
     seen = {_key(sentence.text) for sentence in dev if len(sentence.text.split()) >= 5}
     return [sentence for sentence in train if _key(sentence.text) not in seen], dev
+
+
+def _joined(train: list[Sentence], sst2: list[Sentence]) -> list[Sentence]:
+    """SST-2's sentences added; one that VADER rated as well keeps the rating and gains SST-2's choice of two."""
+    choices = {_key(sentence.text): sentence for sentence in sst2}
+    both = set()
+    for place, sentence in enumerate(train):
+        choice = choices.get(_key(sentence.text)) if sentence.source == "vader-movies" else None
+        if choice is not None:
+            train[place] = replace(sentence, raw=choice.raw, pair=choice.pair)
+            both.add(_key(sentence.text))
+    return train + [sentence for sentence in sst2 if _key(sentence.text) not in both]
 
 
 def _key(text: str) -> str:
@@ -58,24 +78,34 @@ def _key(text: str) -> str:
 
 def _held_out(sentence: Sentence) -> bool:
     digest = hashlib.sha256(_key(sentence.text).encode()).digest()
-    return int.from_bytes(digest[:4], "big") % DEV_ONE_IN == 0
+    return int.from_bytes(digest[:4], "big") % DEV_ONE_IN.get(sentence.source, OTHER_DEV_ONE_IN) == 0
 
 
 def _read_meld(path: Path) -> list[Sentence]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [Sentence("meld", clean(row["Utterance"]), LABELS.index(row["Sentiment"])) for row in rows]
+    return [
+        replace(_labelled("meld", row["Utterance"], LABELS.index(row["Sentiment"])), emotion=EMOTIONS.index(row["Emotion"]))
+        for row in rows
+    ]
+
+
+def _labelled(source: str, raw: str, label: int) -> Sentence:
+    return Sentence(source, clean(raw), raw, label, tuple(float(label == each) for each in range(len(LABELS))))
 
 
 def _read_sst2(path: Path) -> list[Sentence]:
     rows = (line.rsplit("\t", 1) for line in path.read_text(encoding="utf-8").splitlines())
-    return [Sentence("sst2", clean(detokenise(text)), POSITIVE if label == "1" else NEGATIVE) for text, label in rows]
+    return [
+        Sentence("sst2", clean(detokenise(raw)), raw, POSITIVE if label == "1" else NEGATIVE, pair=int(label))
+        for raw, label in rows
+    ]
 
 
 def _read_tweets(folder: Path) -> list[Sentence]:
     texts = (folder / "val_text.txt").read_text(encoding="utf-8").strip("\n").split("\n")
     labels = (folder / "val_labels.txt").read_text(encoding="utf-8").split()
-    return [Sentence("tweets", clean(text), int(label)) for text, label in zip(texts, labels, strict=True)]
+    return [_labelled("tweets", text, int(label)) for text, label in zip(texts, labels, strict=True)]
 
 
 def _read_vader(folder: Path) -> list[Sentence]:
@@ -89,10 +119,9 @@ def _read_vader(folder: Path) -> list[Sentence]:
     for stem, source in sources.items():
         [path] = folder.glob(f"{stem}*_GroundTruth.txt")
         for line in path.read_text(encoding="utf-8").splitlines():
-            _, valence, text = line.split("\t")
-            label = _valence_label(float(valence))
-            if label is not None:
-                sentences.append(Sentence(source, clean(text), label))
+            _, valence, raw = line.split("\t")
+            label, target = _valence_label(float(valence)), _valence_target(float(valence))
+            sentences.append(Sentence(source, clean(raw), raw, label, target))
     return sentences
 
 
@@ -102,6 +131,12 @@ def _valence_label(valence: float) -> int | None:
     if abs(valence) >= VALENCE_POLAR:
         return POSITIVE if valence > 0 else NEGATIVE
     return None
+
+
+def _valence_target(valence: float) -> tuple[float, float, float]:
+    """Probabilities of negative, neutral and positive."""
+    negative, positive = (1 / (1 + math.exp((VALENCE_MIDDLE - sign * valence) / VALENCE_SPREAD)) for sign in (-1, 1))
+    return negative, 1 - negative - positive, positive
 
 
 TYPOGRAPHY = str.maketrans(
@@ -163,3 +198,23 @@ def as_recognised(text: str, chance: random.Random) -> str:
 def bare(text: str) -> str:
     """Lower-case words alone, apostrophes kept: what a recogniser without punctuation writes."""
     return " ".join(re.sub(r"[^a-z0-9' ]", " ", text.lower()).split()) or text
+
+
+BREAK = r"[,;:()]| - |--| (?=but |and |yet |though |because |while |that |with |which |who )"
+
+
+def phrases(texts: list[str], chance: random.Random) -> list[str]:
+    """Of each text up to two clauses of 2 to 12 words and, if it has more than 8 words, a run of 3 to 8 of them."""
+    found: dict[str, str] = {}
+    for text in texts:
+        words = text.split()
+        clauses = [clause.strip(' ,;:.-()"') for clause in re.split(BREAK, text)]
+        clauses = [clause for clause in clauses if 2 <= len(clause.split()) <= min(12, len(words) - 1)]
+        cut = chance.sample(clauses, min(2, len(clauses)))
+        if len(words) > 8:
+            length = chance.randint(3, 8)
+            start = chance.randrange(len(words) - length + 1)
+            cut.append(" ".join(words[start : start + length]).strip(" ,;:."))
+        for phrase in cut:
+            found.setdefault(phrase.lower(), phrase)
+    return list(found.values())

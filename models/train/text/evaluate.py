@@ -1,12 +1,13 @@
-"""Accuracy, macro-F1, confusion and calibration of a model folder on the development sentences.
+"""Figures of a model folder on the development sentences.
 
     python evaluate.py --data DIR MODEL_FOLDER                figures by source, as a Markdown table
     python evaluate.py --data DIR --onnx FILE MODEL_FOLDER    the same with another graph, such as the one in fp32
+    python evaluate.py --data DIR --calibration MODEL_FOLDER  how far its probabilities can be believed; reliability.png
     python evaluate.py --data DIR --bench MODEL_FOLDER        milliseconds a sentence on one thread
     python evaluate.py --say "a sentence" MODEL_FOLDER        probabilities of one sentence
 
-Each sentence is a batch of its own, as in the text node: dynamic quantisation scales activations by batch, so
-neighbours would change the logits.
+A folder whose labels are MELD's emotions is measured on those. Each sentence is a batch of its own, as in the text node:
+dynamic quantisation scales activations by batch, so neighbours would change the logits.
 """
 
 import argparse
@@ -18,17 +19,19 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from data import LABELS, Sentence, bare, load
+import figures
+from data import EMOTIONS, NEGATIVE, POSITIVE, Sentence, bare, load
 
 
 class Model:
-    """One ONNX graph on one thread, with the tokenizer beside it."""
+    """A model folder's graph, or another one, on one thread."""
 
-    def __init__(self, onnx: Path, tokenizer: Path):
+    def __init__(self, folder: Path, onnx: Path | None = None):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        onnx = onnx or folder / "model.onnx"
         self.session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
-        self.tokenizer = Tokenizer.from_file(str(tokenizer))
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def logits(self, text: str) -> np.ndarray:
         """f32 [labels]."""
@@ -41,39 +44,13 @@ class Model:
         return np.stack([self.logits(text) for text in texts])
 
 
-def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    scaled = np.exp((logits - logits.max(-1, keepdims=True)) / temperature)
-    return scaled / scaled.sum(-1, keepdims=True)
-
-
-def confusion(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Counts [truth, predicted]."""
-    counts = np.zeros((len(LABELS), len(LABELS)), dtype=int)
-    np.add.at(counts, (truth, predicted), 1)
-    return counts
-
-
-def macro_f1(counts: np.ndarray) -> float:
-    """Mean F1 of the classes that the truth has (SST-2 has no neutral)."""
-    present = counts.sum(1) > 0
-    f1 = 2 * counts.diagonal() / np.maximum(counts.sum(0) + counts.sum(1), 1)
-    return float(f1[present].mean())
-
-
-def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error of the top class over equal-width bins.
-
-    Guo et al. 2017, "On Calibration of Modern Neural Networks".
-    """
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    inside = [which == index for index in np.unique(which)]
-    return float(sum(abs(right[bin].mean() - confidence[bin].mean()) * bin.mean() for bin in inside))
-
-
-def negative_log_likelihood(logits: np.ndarray, truth: np.ndarray, temperature: float) -> float:
-    """Mean, in nats."""
-    return float(-np.log(softmax(logits.astype(np.float64), temperature)[np.arange(len(truth)), truth]).mean())
+def development(folder: Path, labels: list[str]) -> tuple[list[Sentence], np.ndarray]:
+    """The development sentences that have such labels, and the labels' numbers."""
+    _, dev = load(folder)
+    if labels == EMOTIONS:
+        dev = [sentence for sentence in dev if sentence.emotion is not None]
+        return dev, np.array([sentence.emotion for sentence in dev])
+    return dev, np.array([sentence.label for sentence in dev])
 
 
 def by_source(sentences: list[Sentence]) -> dict[str, np.ndarray]:
@@ -82,22 +59,80 @@ def by_source(sentences: list[Sentence]) -> dict[str, np.ndarray]:
     return {str(source): np.flatnonzero(sources == source) for source in np.unique(sources)}
 
 
-def print_figures(model: Model, sentences: list[Sentence], temperature: float) -> None:
-    """Confusion: a row of predicted counts (negative neutral positive) for each true class, in the same order."""
-    truth = np.array([sentence.label for sentence in sentences])
-    logits = model.all_logits([sentence.text for sentence in sentences])
-    spoken = by_source(sentences)["meld"]
-    bare_logits = model.all_logits([bare(sentences[index].text) for index in spoken])
-    rows = [(source, logits[index], truth[index]) for source, index in by_source(sentences).items()]
-    rows += [("meld, lower-case words only", bare_logits, truth[spoken]), ("all", logits, truth)]
-    print("| source | sentences | accuracy | macro-F1 | ECE | confusion |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for source, part, labels in rows:
-        counts = confusion(part.argmax(1), labels)
-        error = calibration_error(softmax(part, temperature), labels)
-        accuracy = counts.trace() / counts.sum()
-        cells = " / ".join(" ".join(map(str, row)) for row in counts)
-        print(f"| {source} | {len(labels)} | {accuracy:.1%} | {macro_f1(counts):.3f} | {error:.3f} | {cells} |")
+def three_class(sentences: list[Sentence]) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the sentences whose source has all classes, and weights by which each source counts the same."""
+    index = np.array([place for place, sentence in enumerate(sentences) if sentence.source != "sst2"])
+    sizes = {source: len(places) for source, places in by_source(sentences).items()}
+    return index, np.array([1 / sizes[sentences[place].source] for place in index])
+
+
+def print_figures(model: Model, sentences: list[Sentence], truth: np.ndarray) -> None:
+    """Confusion: for each true class a row of the counts of predicted classes, both in the order of the labels."""
+    print("| source | sentences | accuracy | weighted F1 | macro F1 | macro recall | confusion |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for source, index in by_source(sentences).items():
+        readings = {"": [sentences[place].text for place in index]}
+        readings[", as its files have it"] = [sentences[place].raw for place in index]
+        if source == "meld":
+            readings[", lower-case words only"] = [bare(sentences[place].text) for place in index]
+        if readings[""] == readings[", as its files have it"]:
+            del readings[", as its files have it"]
+        for reading, texts in readings.items():
+            _print_row(source + reading, source == "sst2", model.all_logits(texts), truth[index])
+
+
+def _print_row(name: str, pair: bool, logits: np.ndarray, truth: np.ndarray) -> None:
+    if pair:  # No neutral: the decision is P(positive) > P(negative).
+        logits = logits[:, [NEGATIVE, POSITIVE]]
+        truth = (truth == POSITIVE).astype(int)
+    counts = figures.confusion(logits.argmax(1), truth, logits.shape[1])
+    macro, weighted = figures.f1(counts)
+    cells = " / ".join(" ".join(map(str, row)) for row in counts)
+    recall, accuracy = figures.macro_recall(counts), figures.accuracy(counts)
+    print(f"| {name} | {len(truth)} | {accuracy:.1%} | {weighted:.3f} | {macro:.3f} | {recall:.3f} | {cells} |")
+
+
+def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray, plot: Path) -> None:
+    """Before is temperature 1; after, each half of the sentences is scaled by the temperature fitted on the other."""
+    index, weights = three_class(sentences)
+    logits, truth = model.all_logits([sentences[place].text for place in index]), truth[index]
+    before, after = figures.softmax(logits), figures.crossed(logits, truth, weights)
+    print("| source | sentences | ECE | Brier score | log-loss |")
+    print("| --- | --- | --- | --- | --- |")
+    parts = by_source([sentences[place] for place in index])
+    parts = parts if len(parts) == 1 else parts | {"all": np.arange(len(truth))}
+    for source, part in parts.items():
+        pairs = [
+            f"{measure(before[part], truth[part]):.3f} → {measure(after[part], truth[part]):.3f}"
+            for measure in (figures.calibration_error, figures.brier_score, figures.log_loss)
+        ]
+        print(f"| {source} | {len(part)} | {' | '.join(pairs)} |")
+    print("\n| MELD, from | sentences before, after | mean probability | share right |")
+    print("| --- | --- | --- | --- |")
+    spoken = parts["meld"]
+    curves = [dict((row[0], row[1:]) for row in figures.reliability(p[spoken], truth[spoken])) for p in (before, after)]
+    for lower in sorted(set(curves[0]) | set(curves[1])):
+        cells = [curve.get(lower, (0, float("nan"), float("nan"))) for curve in curves]
+        numbers = [" → ".join(f"{cell[place]:.3f}" for cell in cells) for place in (1, 2)]
+        print(f"| {lower:.3f} | {cells[0][0]} → {cells[1][0]} | {' | '.join(numbers).replace('nan', '-')} |")
+    _draw(plot, {"before": before[spoken], "after": after[spoken]}, truth[spoken])
+
+
+def _draw(path: Path, probabilities: dict[str, np.ndarray], truth: np.ndarray) -> None:
+    import matplotlib.pyplot as plot  # Only this needs it.
+
+    figure, axes = plot.subplots(1, len(probabilities), figsize=(8, 4), sharey=True, layout="constrained")
+    for axis, (name, values) in zip(axes, probabilities.items(), strict=True):
+        lower, counts, means, right = zip(*figures.reliability(values, truth), strict=True)
+        axis.bar(lower, right, width=1 / figures.BINS, align="edge", color="#c6d4e3", edgecolor="#5b7a9d")
+        axis.plot(means, right, "o-", color="#1f3b5c", markersize=3)
+        axis.plot([0, 1], [0, 1], "--", color="#888888", linewidth=1)
+        for left, count in zip(lower, counts, strict=True):
+            axis.text(left + 0.5 / figures.BINS, 0.01, str(count), ha="center", va="bottom", fontsize=6)
+        axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the top class")
+        axis.set_title(f"{name}: ECE {figures.calibration_error(values, truth):.3f}")
+    axes[0].set_ylabel("share that is right (MELD development)")
+    figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
 def print_bench(model: Model, sentences: list[Sentence]) -> None:
@@ -119,19 +154,27 @@ def main() -> None:
     parser.add_argument("model", type=Path, metavar="MODEL_FOLDER")
     parser.add_argument("--data", type=Path, help="folder with the labelled sentences (see data.py)")
     parser.add_argument("--onnx", type=Path, help="graph to use in place of the folder's model.onnx")
+    parser.add_argument("--calibration", action="store_true", help="measure probabilities in place of accuracy")
     parser.add_argument("--bench", action="store_true", help="measure time in place of accuracy")
     parser.add_argument("--say", action="append", default=[], metavar="TEXT", help="print its probabilities")
     arguments = parser.parse_args()
     if not arguments.say and arguments.data is None:
         parser.error("either --data or --say is needed")
-    model = Model(arguments.onnx or arguments.model / "model.onnx", arguments.model / "tokenizer.json")
-    temperature = json.loads((arguments.model / "config.json").read_text())["temperature"]
+    model = Model(arguments.model, arguments.onnx)
+    config = json.loads((arguments.model / "config.json").read_text())
+    labels, temperature = list(config["id2label"].values()), config["temperature"]
     for text in arguments.say:
-        probabilities = softmax(model.logits(text), temperature)
-        print("  ".join(f"{label} {value:.2f}" for label, value in zip(LABELS, probabilities, strict=True)), f" {text}")
-    if arguments.data is not None:
-        _, dev = load(arguments.data)
-        print_bench(model, dev) if arguments.bench else print_figures(model, dev, temperature)
+        probabilities = figures.softmax(model.logits(text), temperature)
+        print("  ".join(f"{label} {value:.2f}" for label, value in zip(labels, probabilities, strict=True)), f" {text}")
+    if arguments.data is None:
+        return
+    sentences, truth = development(arguments.data, labels)
+    if arguments.bench:
+        print_bench(model, sentences)
+    elif arguments.calibration:
+        print_calibration(model, sentences, truth, arguments.model / "reliability.png")
+    else:
+        print_figures(model, sentences, truth)
 
 
 if __name__ == "__main__":

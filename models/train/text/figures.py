@@ -1,0 +1,86 @@
+"""How good logits f32 [sentences, labels] are, and how far their probabilities can be believed. NumPy alone."""
+
+import numpy as np
+
+BINS = 15
+TEMPERATURES = np.arange(0.50, 4.00, 0.01)
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    scaled = np.exp((logits - logits.max(-1, keepdims=True)).astype(np.float64) / temperature)
+    return scaled / scaled.sum(-1, keepdims=True)
+
+
+def confusion(predicted: np.ndarray, truth: np.ndarray, labels: int) -> np.ndarray:
+    """Counts [truth, predicted]."""
+    counts = np.zeros((labels, labels), dtype=int)
+    np.add.at(counts, (truth, predicted), 1)
+    return counts
+
+
+def accuracy(counts: np.ndarray) -> float:
+    return float(counts.trace() / counts.sum())
+
+
+def f1(counts: np.ndarray) -> tuple[float, float]:
+    """Macro F1 and F1 weighted by how often each class is true, over the classes that the truth has."""
+    present = counts.sum(1) > 0
+    each = (2 * counts.diagonal() / np.maximum(counts.sum(0) + counts.sum(1), 1))[present]
+    return float(each.mean()), float(np.average(each, weights=counts.sum(1)[present]))
+
+
+def macro_recall(counts: np.ndarray) -> float:
+    """Over the classes that the truth has."""
+    present = counts.sum(1) > 0
+    return float((counts.diagonal()[present] / counts.sum(1)[present]).mean())
+
+
+def log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Mean negative log-likelihood, in nats."""
+    return float(-np.log(probabilities[np.arange(len(truth)), truth]).mean())
+
+
+def brier_score(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Mean squared distance to the true class over all classes, 0 to 2.
+
+    Brier 1950, "Verification of Forecasts Expressed in Terms of Probability".
+    """
+    return float(((probabilities - np.eye(probabilities.shape[1])[truth]) ** 2).sum(1).mean())
+
+
+def reliability(probabilities: np.ndarray, truth: np.ndarray) -> list[tuple[float, int, float, float]]:
+    """Of each bin of the top class's probability: lower bound, sentences, mean probability, share that is right."""
+    top, right = probabilities.max(1), probabilities.argmax(1) == truth
+    which = np.minimum((top * BINS).astype(int), BINS - 1)
+    inside = [(index, which == index) for index in np.unique(which)]
+    return [(index / BINS, int(bin.sum()), float(top[bin].mean()), float(right[bin].mean())) for index, bin in inside]
+
+
+def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Expected calibration error of the top class over equal-width bins.
+
+    Guo et al. 2017, "On Calibration of Modern Neural Networks".
+    """
+    bins = reliability(probabilities, truth)
+    return sum(count * abs(right - mean) for _, count, mean, right in bins) / len(truth)
+
+
+def fit_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
+    """Temperature of least weighted negative log-likelihood, on a grid in steps of 0.01."""
+    rows = np.arange(len(truth))
+
+    def loss(temperature):
+        return -(weights * np.log(softmax(logits, temperature)[rows, truth])).sum()
+
+    return round(float(min(TEMPERATURES, key=loss)), 2)
+
+
+def crossed(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Probabilities f64 [sentences, labels]: each half scaled by the temperature fitted on the other half."""
+    half = np.arange(len(truth)) % 2
+    probabilities = np.zeros(logits.shape)
+    for part in (0, 1):
+        other = half != part
+        temperature = fit_temperature(logits[other], truth[other], weights[other])
+        probabilities[~other] = softmax(logits[~other], temperature)
+    return probabilities
