@@ -10,7 +10,7 @@ import clips
 import numpy
 import opensmile
 from clips import FOLDS, LABEL_OF_EMOTION, RATE
-from figures import recall
+from report import recall
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC

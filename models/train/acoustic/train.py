@@ -13,7 +13,7 @@ import onnxruntime
 import torch
 from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION, LABELS, RATE
 from emotions import configuration, gathering, label_logits
-from figures import Report, cross_fitted, fit_temperature, write_manifest
+from report import Report, cross_fitted, fit_temperature, write_manifest
 from torch import nn
 
 REPOSITORY = Path(__file__).resolve().parents[3]

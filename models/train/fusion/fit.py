@@ -16,15 +16,17 @@ sys.path += [str(REPOSITORY / "models/train" / name) for name in ("acoustic", "t
 
 from data import LABELS, load  # noqa: E402
 from evaluate import Model as TextModel  # noqa: E402
-from figures import (  # noqa: E402
+from report import (  # noqa: E402
     BINS,
     Report,
     brier,
     expected_calibration_error,
     fit_temperature,
     log_loss,
+    plot_reliability,
     probabilities,
     recall,
+    reliability,
 )
 
 FOLDS = 5
@@ -63,7 +65,7 @@ class Text:
     """The text model, as the text node runs it."""
 
     def __init__(self, folder):
-        self.model = TextModel(folder / "model.onnx", folder / "tokenizer.json")
+        self.model = TextModel(folder)
         self.temperature = json.loads((folder / "config.json").read_text())["temperature"]
 
     def probabilities(self, sentences):
@@ -224,9 +226,13 @@ def main():
 
 
 def plot(logits, results, folder, name):
-    report = Report(f"fusion with {name}, held out", LABELS, logits, results.labels, results.fold)
-    report.plot(folder / f"reliability-{name}.png")
-    print("confidence, accuracy, number in bins of", f"1/{BINS}:", report.table())
+    curves = {"fixed weights": probabilities(linear(results, ["voice", "text"], "fixed"))}
+    curves["learned weights"] = probabilities(logits)
+    curves["entropy weights"] = probabilities(linear(results, ["voice", "text"], "entropy"))
+    plot_reliability(folder / f"reliability-{name}.png", f"fusion with {name}, held out", curves, results.labels)
+    bins = reliability(curves["learned weights"], results.labels)
+    print("confidence, accuracy, number in bins of", f"1/{BINS}:", end=" ")
+    print("; ".join(f"{sure:.2f} {right:.2f} {count}" for count, sure, right in bins))
 
 
 def write(fits, folder):

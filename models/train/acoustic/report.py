@@ -86,22 +86,28 @@ class Report:
         return "; ".join(f"{sure:.2f} {right:.2f} {count}" for count, sure, right in reliability(self.after, self.labels))
 
     def plot(self, path):
-        """The reliability diagram, before and after the temperature."""
-        import matplotlib
+        curves = {"before the temperature": self.before, "after the temperature": self.after}
+        plot_reliability(path, self.name, curves, self.labels)
 
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
 
-        figure, axes = pyplot.subplots(figsize=(4.5, 4.5), layout="constrained")
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="calibrated")
-        for found, name, style in [(self.before, "before", "o--"), (self.after, "after", "s-")]:
-            _, sure, right = zip(*reliability(found, self.labels), strict=True)
-            error = expected_calibration_error(found, self.labels)
-            axes.plot(sure, right, style, markersize=4, label=f"{name} the temperature, ECE {error:.3f}")
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share that was right", title=self.name, aspect="equal")
-        axes.legend(loc="upper left", frameon=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
+def plot_reliability(path, title, curves, labels):
+    """A reliability diagram of {name: probabilities} of the same clips."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(4.5, 4.5), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="calibrated")
+    for (name, found), style in zip(curves.items(), ("o:", "s-", "^--"), strict=False):
+        _, sure, right = zip(*reliability(found, labels), strict=True)
+        error = expected_calibration_error(found, labels)
+        axes.plot(sure, right, style, markersize=4, label=f"{name}, ECE {error:.3f}")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share that was right", title=title, aspect="equal")
+    axes.legend(loc="upper left", frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
 
 
 def write_manifest(folder, script):
