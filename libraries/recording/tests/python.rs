@@ -18,10 +18,12 @@ fn expected(name: &str) -> Value {
     let model = "model@0123456789ab";
     let text = "and so my fellow Americans";
     let word = |text: &str, start: u64, probability: f64| json!({"text": text, "start": start, "end": start + 80, "probability": probability});
+    let emotions = ["calm", "angry"];
     let contribution = |modality: &str, weight: f64| {
         json!({
             "modality": modality, "model": model, "weight": weight, "probabilities": probabilities, "end": 1824,
-            "reason": "",
+            "reason": "", "emotions": emotions, "emotion_probabilities": [0.25, 0.75], "valence": -0.5, "arousal": null,
+            "anomaly": 0.5,
         })
     };
     match name {
@@ -34,7 +36,8 @@ fn expected(name: &str) -> Value {
         }),
         "acoustic/emotion" => json!({
             "segment": 5, "start": 800, "end": 1824, "modality": "voice", "scope": "segment", "labels": labels,
-            "probabilities": probabilities, "model": model, "reason": "",
+            "probabilities": probabilities, "model": model, "reason": "", "emotions": emotions,
+            "emotion_probabilities": [0.25, 0.75], "valence": -0.5, "arousal": null, "anomaly": 0.5,
         }),
         "asr/transcript" => json!({
             "segment": 5, "start": 800, "end": 1824, "text": text,

@@ -30,7 +30,8 @@ HIDDEN = 128
 EPOCHS = 30
 BATCH = 128
 MINIMUM = 25  # Frames of 20 ms.
-FALSE_POSITIVES = 0.01
+FALSE_POSITIVES = 0.01  # Half by the odds, half by the distance.
+DIRECTIONS = 32
 PROGRAM = "cargo run --release --workspace --quiet --example states --".split()
 
 
@@ -129,55 +130,78 @@ def held_out(values, emotions, actors, heard):
 # Anomalies
 
 
-def detector(normal, spoilt):
-    """Odds that pooled states are of no clean speech, learned from sounds that are known not to be (Hendrycks et al.,
-    "Deep Anomaly Detection with Outlier Exposure", ICLR 2019)."""
-    regression = LogisticRegression(C=1e-4, class_weight="balanced", max_iter=500)
-    labels = numpy.repeat([0, 1], [len(normal), len(spoilt)])
-    return make_pipeline(StandardScaler(), regression).fit(numpy.concatenate([normal, spoilt]), labels)
+class Detector:
+    """Tells sounds that are no clean speech, by pooled states, in two ways.
+
+    The odds are learned from sounds that are known to be odd (outlier exposure: Hendrycks et al., "Deep Anomaly Detection
+    with Outlier Exposure", ICLR 2019). The Mahalanobis distance, in the directions in which normal sounds vary most, finds
+    what is like nothing that was learned.
+    """
+
+    def __init__(self, normal, spoilt):
+        regression = LogisticRegression(C=1e-4, class_weight="balanced", max_iter=500)
+        labels = numpy.repeat([0, 1], [len(normal), len(spoilt)])
+        self.odds = make_pipeline(StandardScaler(), regression).fit(numpy.concatenate([normal, spoilt]), labels)
+        normal = normal.astype(float)
+        self.mean, deviation = normal.mean(axis=0), normal.std(axis=0) + 1e-6
+        _, _, directions = numpy.linalg.svd((normal - self.mean) / deviation, full_matrices=False)
+        directions = directions[:DIRECTIONS].T / deviation[:, None]
+        # So that the mean square along the directions is 1 for normal sounds.
+        self.directions = directions / ((normal - self.mean) @ directions).std(axis=0) / numpy.sqrt(DIRECTIONS)
+
+    def scores(self, values):
+        """[2, sounds]: the logarithm of the odds, and the squared distance."""
+        return numpy.array([self.odds.decision_function(values), (((values - self.mean) @ self.directions) ** 2).sum(axis=1)])
+
+
+def anomaly(scores, thresholds):
+    """Above 1 for what is flagged."""
+    log_odds, distance = scores
+    return numpy.maximum(numpy.exp((log_odds - thresholds[0]).clip(-50, 50)), distance / thresholds[1])
 
 
 def fit_detector(clean, sounds, kinds, sources, actors):
-    """The detector of all sounds, its threshold, and the figures: what is caught with speakers held out."""
+    """The detector of all sounds, its thresholds, and the figures: what is flagged with speakers held out."""
     of_clip = numpy.array([isinstance(source, int) for source in sources])
     actor = numpy.where(of_clip, actors[numpy.where(of_clip, sources, 0).astype(int)], 0)
     other = kinds == "other speech"
     normal = (kinds == "varied") | other
     fold, sound_fold = clips.folds(actors), clips.folds(actor)
-    log_odds, clean_log_odds = numpy.zeros(len(sounds)), numpy.zeros(len(clean))
+    scores, clean_scores = numpy.zeros((2, len(sounds))), numpy.zeros((2, len(clean)))
     for number in range(FOLDS):
-        rest = (sound_fold != number) & of_clip
-        model = detector(
-            numpy.concatenate([clean[fold != number], sounds[normal & (rest | other)]]), sounds[~normal & rest]
-        )
-        here = (sound_fold == number) & of_clip
-        log_odds[here] = model.decision_function(sounds[here])
-        clean_log_odds[fold == number] = model.decision_function(clean[fold == number])
+        rest, here = (sound_fold != number) & of_clip, (sound_fold == number) & of_clip
+        known = numpy.concatenate([clean[fold != number], sounds[normal & (rest | other)]])
+        detector = Detector(known, sounds[~normal & rest])
+        scores[:, here] = detector.scores(sounds[here])
+        clean_scores[:, fold == number] = detector.scores(clean[fold == number])
     for recording in sorted(set(sources[other])):
         # The recordings of one speaker share the beginnings of their names.
         same = numpy.array([str(source)[:2] == recording[:2] for source in sources]) & other
-        model = detector(numpy.concatenate([clean, sounds[normal & ~same]]), sounds[~normal])
+        detector = Detector(numpy.concatenate([clean, sounds[normal & ~same]]), sounds[~normal])
         here = other & (sources == recording)
-        log_odds[here] = model.decision_function(sounds[here])
-    threshold = numpy.quantile(numpy.concatenate([clean_log_odds, log_odds[kinds == "varied"]]), 1 - FALSE_POSITIVES)
-    print(f"| heard | number | flagged |\n| --- | --- | --- |\n| clips as they are | {len(clean):,} | {flagged(clean_log_odds, threshold)} |")
+        scores[:, here] = detector.scores(sounds[here])
+    usual = numpy.concatenate([clean_scores, scores[:, kinds == "varied"]], axis=1)
+    thresholds = numpy.quantile(usual, 1 - FALSE_POSITIVES / 2, axis=1)
+    known = numpy.concatenate([clean, sounds[normal]])
+    print("| heard | number | flagged | flagged if this kind was not learned |\n| --- | --- | --- | --- |")
+    print(f"| clips as they are | {len(clean):,} | {flagged(clean_scores, thresholds)} | |")
     for kind in dict.fromkeys(kinds):
         here = kinds == kind
-        print(f"| {kind} | {here.sum():,} | {flagged(log_odds[here], threshold)} |")
-    for kind in dict.fromkeys(kinds[~normal]):
-        model = detector(numpy.concatenate([clean, sounds[normal]]), sounds[~normal & (kinds != kind)])
-        print(f"| {kind}, which was not among the sounds learned | | {flagged(model.decision_function(sounds[kinds == kind]), threshold)} |")
-    return detector(numpy.concatenate([clean, sounds[normal]]), sounds[~normal]), float(numpy.exp(threshold))
+        unlearned = ""
+        if not normal[here].any():
+            unlearned = flagged(Detector(known, sounds[~normal & ~here]).scores(sounds[here]), thresholds)
+        print(f"| {kind} | {here.sum():,} | {flagged(scores[:, here], thresholds)} | {unlearned} |")
+    return Detector(known, sounds[~normal]), thresholds
 
 
-def flagged(log_odds, threshold):
-    return f"{(log_odds > threshold).mean():.1%}"
+def flagged(scores, thresholds):
+    return f"{(anomaly(scores, thresholds) > 1).mean():.1%}"
 
 
 # Export
 
 
-def weights(heads, model):
+def weights(heads, detector, thresholds):
     """The graph's constants: of the heads side by side, normalisation folded in, and of the detector."""
     first, second = [], []
     for head in heads:
@@ -186,7 +210,7 @@ def weights(heads, model):
         weight = scale[:, None] * one.weight / head.deviation
         first.append((weight, norm.bias + scale * (one.bias - norm.running_mean) - weight @ head.mean))
         second.append((two.weight / len(heads), two.bias / len(heads)))
-    scaler, regression = model[0], model[1]
+    scaler, regression = detector.odds[0], detector.odds[1]
     odds = regression.coef_ / scaler.scale_
     constants = {
         "first.weight": torch.cat([weight for weight, _ in first]),
@@ -195,7 +219,9 @@ def weights(heads, model):
         "second.bias": sum(bias for _, bias in second),
         "gathering": gathering(),
         "odds.weight": odds,
-        "odds.bias": regression.intercept_ - odds @ scaler.mean_,
+        "odds.bias": regression.intercept_ - odds @ scaler.mean_ - thresholds[0],
+        "center": detector.mean,
+        "directions": detector.directions / numpy.sqrt(thresholds[1]),
     }
     values = {
         name: value.detach().numpy() if isinstance(value, torch.Tensor) else value for name, value in constants.items()
@@ -203,9 +229,9 @@ def weights(heads, model):
     return [numpy_helper.from_array(value.astype(numpy.float32), name) for name, value in values.items()]
 
 
-def graph(heads, model, width):
+def graph(heads, detector, thresholds, width):
     integers = {"frames": [2], "last": [1], "flat": [0, -1]}
-    constants = weights(heads, model) + [numpy_helper.from_array(numpy.array(v), n) for n, v in integers.items()]
+    constants = weights(heads, detector, thresholds) + [numpy_helper.from_array(numpy.array(v), n) for n, v in integers.items()]
     # Far beyond any threshold, and far below what overflows.
     constants += [numpy_helper.from_array(numpy.array(v, dtype=numpy.float32), n) for n, v in {"most": 50, "least": -50}.items()]
     nodes = [
@@ -223,7 +249,12 @@ def graph(heads, model, width):
         helper.make_node("Gemm", ["pooled", "odds.weight", "odds.bias"], ["log odds"], transB=1),
         helper.make_node("Clip", ["log odds", "least", "most"], ["within"]),
         helper.make_node("Exp", ["within"], ["odds"]),
-        helper.make_node("Squeeze", ["odds", "last"], ["anomaly"]),
+        helper.make_node("Sub", ["pooled", "center"], ["centred"]),
+        helper.make_node("MatMul", ["centred", "directions"], ["along"]),
+        helper.make_node("Mul", ["along", "along"], ["squares"]),
+        helper.make_node("ReduceSum", ["squares", "last"], ["distance"], keepdims=1),
+        helper.make_node("Max", ["odds", "distance"], ["either"]),
+        helper.make_node("Squeeze", ["either", "last"], ["anomaly"]),
     ]
     value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
     outputs = [value("logits", ["batch", len(LABELS)]), value("emotions", ["batch", len(EMOTIONS)]), value("anomaly", ["batch"])]
@@ -232,7 +263,7 @@ def graph(heads, model, width):
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
-def export(heads, model, width, temperatures, threshold, folder):
+def export(heads, detector, thresholds, width, temperatures, folder):
     encoder = json.loads((REPOSITORY / "models/prepared" / ENCODER / "manifest.json").read_text())["files"]
     config = {
         **configuration(temperatures),
@@ -243,21 +274,21 @@ def export(heads, model, width, temperatures, threshold, folder):
             "width": width,
         },
         "minimum_frames": MINIMUM,
-        "anomaly": {"threshold": threshold, "false_positive_rate": FALSE_POSITIVES},
+        "anomaly": {"threshold": 1.0, "false_positive_rate": FALSE_POSITIVES},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(graph(heads, model, width).SerializeToString())
+    (folder / "model.onnx").write_bytes(graph(heads, detector, thresholds, width).SerializeToString())
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     write_manifest(folder, "head.py")
 
 
-def check(folder, heads, model, width):
+def check(folder, heads, detector, thresholds, width):
     """ONNX Runtime gives what torch and scikit-learn give."""
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     states = numpy.random.default_rng(1).normal(size=(2, len(LAYERS), 137, width)).astype(numpy.float32)
     values = numpy.array([pool(of_clip) for of_clip in states])
     logits = emotion_logits([head.float() for head in heads], values)
-    expected = [label_logits(logits), logits, numpy.exp(model.decision_function(values).clip(-50, 50))]
+    expected = [label_logits(logits), logits, anomaly(detector.scores(values), thresholds)]
     for name, found, wanted in zip(("logits", "emotions", "anomaly"), session.run(None, {"states": states}), expected, strict=True):
         difference = abs(found - wanted).max() / (1 + abs(wanted).max())
         assert difference < 1e-3, f"{name}: ONNX Runtime and what was trained differ by {difference}"
@@ -300,10 +331,10 @@ def main():
 
     write = lambda folder: anomalies.write(paths, arguments.noise, arguments.speech, folder)
     sounds, (kinds, sources) = pooled(write, "int8", arguments.states)
-    model, threshold = fit_detector(values[:, 0], sounds, kinds, sources, actors)
+    detector, thresholds = fit_detector(values[:, 0], sounds, kinds, sources, actors)
     heads = train_all(values, emotions, 1000)
-    export(heads, model, width, temperatures, threshold, arguments.output)
-    check(arguments.output, heads, model, width)
+    export(heads, detector, thresholds, width, temperatures, arguments.output)
+    check(arguments.output, heads, detector, thresholds, width)
 
 
 if __name__ == "__main__":

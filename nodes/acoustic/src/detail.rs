@@ -7,7 +7,7 @@ use undertone_messages::Detail;
 
 /// The output with the logits of the emotions, `f32[batch, emotions]`.
 const EMOTIONS: &str = "emotions";
-/// The output with the odds that this is no speech as the model knows it, `f32[batch]`.
+/// The output that tells how unlike the speech is that the model knows, 0 or more, `f32[batch]`.
 const ANOMALY: &str = "anomaly";
 
 /// The field `emotions` of `config.json`.
@@ -30,7 +30,7 @@ struct EmotionLabel {
 /// The field `anomaly` of `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 struct Anomaly {
-    /// The odds from which on the sound is taken for no speech that the model knows.
+    /// From here on the sound is taken for no speech that the model knows.
     threshold: f32,
 }
 
@@ -90,8 +90,8 @@ impl DetailReader {
             detail.emotion_probabilities = probabilities;
         }
         if let Some(anomaly) = self.anomaly {
-            let (_, odds) = outputs.f32(ANOMALY)?;
-            detail.anomaly = odds.first().map(|odds| odds / anomaly.threshold);
+            let (_, unlike) = outputs.f32(ANOMALY)?;
+            detail.anomaly = unlike.first().map(|unlike| unlike / anomaly.threshold);
         }
         Ok(detail)
     }

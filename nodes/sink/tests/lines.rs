@@ -37,7 +37,7 @@ fn contribution(modality: &str, weight: f32, probabilities: &[f32], reason: &str
         probabilities: probabilities.to_vec(),
         end: 241_600,
         reason: reason.to_owned(),
-        detail: if modality == "voice" { detail() } else { Detail::default() },
+        detail: if modality == "voice" && !probabilities.is_empty() { detail() } else { Detail::default() },
     }
 }
 
