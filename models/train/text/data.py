@@ -40,7 +40,6 @@ class Sentence:
     target: tuple[float, float, float] | None = None  # probabilities of LABELS; None: SST-2, which knows no neutral
     pair: int | None = None  # 1 positive, 0 negative, where the choice was between these two
     emotion: int | None = None
-    taught: tuple[float, ...] | None = None  # a teacher's logits of LABELS and EMOTIONS
 
 
 def load(folder: Path) -> tuple[list[Sentence], list[Sentence]]:
@@ -84,10 +83,9 @@ def _held_out(sentence: Sentence) -> bool:
 def _read_meld(path: Path) -> list[Sentence]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [
-        replace(_labelled("meld", row["Utterance"], LABELS.index(row["Sentiment"])), emotion=EMOTIONS.index(row["Emotion"]))
-        for row in rows
-    ]
+    sentences = [_labelled("meld", row["Utterance"], LABELS.index(row["Sentiment"])) for row in rows]
+    emotions = [EMOTIONS.index(row["Emotion"]) for row in rows]
+    return [replace(sentence, emotion=emotion) for sentence, emotion in zip(sentences, emotions, strict=True)]
 
 
 def _labelled(source: str, raw: str, label: int) -> Sentence:
@@ -198,23 +196,3 @@ def as_recognised(text: str, chance: random.Random) -> str:
 def bare(text: str) -> str:
     """Lower-case words alone, apostrophes kept: what a recogniser without punctuation writes."""
     return " ".join(re.sub(r"[^a-z0-9' ]", " ", text.lower()).split()) or text
-
-
-BREAK = r"[,;:()]| - |--| (?=but |and |yet |though |because |while |that |with |which |who )"
-
-
-def phrases(texts: list[str], chance: random.Random) -> list[str]:
-    """Of each text up to two clauses of 2 to 12 words and, if it has more than 8 words, a run of 3 to 8 of them."""
-    found: dict[str, str] = {}
-    for text in texts:
-        words = text.split()
-        clauses = [clause.strip(' ,;:.-()"') for clause in re.split(BREAK, text)]
-        clauses = [clause for clause in clauses if 2 <= len(clause.split()) <= min(12, len(words) - 1)]
-        cut = chance.sample(clauses, min(2, len(clauses)))
-        if len(words) > 8:
-            length = chance.randint(3, 8)
-            start = chance.randrange(len(words) - length + 1)
-            cut.append(" ".join(words[start : start + length]).strip(" ,;:."))
-        for phrase in cut:
-            found.setdefault(phrase.lower(), phrase)
-    return list(found.values())

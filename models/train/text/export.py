@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 import figures
 from bert import Classifier, Shape
 from data import EMOTIONS, LABELS
-from evaluate import Model, development, three_class
+from evaluate import Model, calibrating, development
 
 OPSET = 17
 # The logits of train.py hold those of both models, one behind the other.
@@ -86,14 +86,11 @@ def quantise(fp32: Path, int8: Path) -> None:
 
 
 def calibrate(folder: Path, data: Path, labels: list[str]) -> float:
-    """Temperature of least negative log-likelihood on development sentences, every source counting the same.
-
-    Without SST-2, which knows no neutral.
-    """
+    """Temperature of least negative log-likelihood on the development sentences for it."""
     dev, truth = development(data, labels)
-    index, weights = three_class(dev)
+    index = calibrating(dev)
     logits = Model(folder).all_logits([dev[place].text for place in index])
-    return figures.fit_temperature(logits, truth[index], weights)
+    return figures.fit_temperature(logits, truth[index])
 
 
 def write_config(path: Path, labels: list[str], temperature: float) -> None:

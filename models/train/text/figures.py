@@ -65,22 +65,17 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
     return sum(count * abs(right - mean) for _, count, mean, right in bins) / len(truth)
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
-    """Temperature of least weighted negative log-likelihood, on a grid in steps of 0.01."""
-    rows = np.arange(len(truth))
-
-    def loss(temperature):
-        return -(weights * np.log(softmax(logits, temperature)[rows, truth])).sum()
-
-    return round(float(min(TEMPERATURES, key=loss)), 2)
+def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Temperature of least negative log-likelihood, on a grid in steps of 0.01."""
+    losses = [log_loss(softmax(logits, temperature), truth) for temperature in TEMPERATURES]
+    return round(float(TEMPERATURES[int(np.argmin(losses))]), 2)
 
 
-def crossed(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def crossed(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Probabilities f64 [sentences, labels]: each half scaled by the temperature fitted on the other half."""
     half = np.arange(len(truth)) % 2
     probabilities = np.zeros(logits.shape)
     for part in (0, 1):
-        other = half != part
-        temperature = fit_temperature(logits[other], truth[other], weights[other])
-        probabilities[~other] = softmax(logits[~other], temperature)
+        temperature = fit_temperature(logits[half != part], truth[half != part])
+        probabilities[half == part] = softmax(logits[half == part], temperature)
     return probabilities

