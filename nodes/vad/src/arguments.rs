@@ -85,6 +85,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
 
+    /// After each stretch of this much silence, Silero forgets what it heard but for the last second, since what it
+    /// remembers of long silence makes it miss speech; 0 is never. Only with `--detector silero` [default: 2000]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub reset_ms: Option<u32>,
+
     /// ONNX Runtime's library; only with `--detector silero` [default: models/prepared/onnxruntime/libonnxruntime.so]
     #[arg(long, value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
@@ -183,6 +188,16 @@ impl Arguments {
         self.webrtc_mode.unwrap_or(WebrtcMode::VeryAggressive)
     }
 
+    /// After how many samples of silence the detector forgets what is not recent; nothing if never.
+    pub fn reset(&self) -> Option<u64> {
+        match self.detector {
+            DetectorKind::Silero => {
+                Some(samples(self.reset_ms.unwrap_or(2_000))).filter(|silence| *silence > 0)
+            }
+            DetectorKind::Energy | DetectorKind::Webrtc => None,
+        }
+    }
+
     /// The endpointing rules, for a detector with frames of `frame` samples.
     ///
     /// # Errors
@@ -259,6 +274,7 @@ impl Arguments {
             ("margin-db", self.margin_db.is_some(), DetectorKind::Energy),
             ("webrtc-mode", self.webrtc_mode.is_some(), DetectorKind::Webrtc),
             ("model", self.model.is_some(), DetectorKind::Silero),
+            ("reset-ms", self.reset_ms.is_some(), DetectorKind::Silero),
             ("onnxruntime", self.onnxruntime.is_some(), DetectorKind::Silero),
             ("threads", self.threads.is_some(), DetectorKind::Silero),
         ];

@@ -21,6 +21,15 @@ pub trait Detector: Send {
     ///
     /// As [`Detector::probability`].
     fn reset(&mut self) -> Result<(), DetectorError>;
+
+    /// Forgets what is not recent, after long silence. Nothing happens in a detector that silence does not spoil.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::probability`].
+    fn refresh(&mut self) -> Result<(), DetectorError> {
+        Ok(())
+    }
 }
 
 /// How a detector fails.

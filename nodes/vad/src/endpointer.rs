@@ -89,6 +89,8 @@ pub struct Endpointer {
     floor: u64,
     /// When silence was last announced or a segment ended.
     announced: u64,
+    /// Sample index behind the last frame of speech, or where the audio begins.
+    last_speech: u64,
 }
 
 impl Endpointer {
@@ -96,14 +98,14 @@ impl Endpointer {
     pub fn new(rules: EndpointRules, frame: usize) -> Self {
         let frame = frame as u64;
         let track = Track::new(frame, 0);
-        Self { rules, frame, track, open: None, next_segment: 0, floor: 0, announced: 0 }
+        Self { rules, frame, track, open: None, next_segment: 0, floor: 0, announced: 0, last_speech: 0 }
     }
 
     /// Begins at `position` instead of sample 0. Nothing before it belongs to the session: no segment reaches back.
     /// To be called before the first frame.
     pub fn begin_at(&mut self, position: u64) {
         self.track = Track::new(self.frame, position);
-        (self.floor, self.announced) = (position, position);
+        (self.floor, self.announced, self.last_speech) = (position, position, position);
     }
 
     /// Changes the rules from the next frame on.
@@ -114,6 +116,11 @@ impl Endpointer {
     /// Sample index behind the last sample.
     pub fn position(&self) -> u64 {
         self.track.end()
+    }
+
+    /// For how many samples nobody has spoken; nothing while a segment is open.
+    pub fn silence(&self) -> Option<u64> {
+        self.open.is_none().then(|| self.position() - self.last_speech)
     }
 
     /// Takes the next frame and the detector's probability that it is speech. A frame that is shorter than the others
@@ -140,6 +147,7 @@ impl Endpointer {
     /// Goes on `samples` later, after [`Endpointer::finish`]: so many were lost.
     pub fn skip(&mut self, samples: u64, output: &mut Vec<Speech>) {
         self.track = Track::new(self.frame, self.position() + samples);
+        self.last_speech = self.position();
         self.announce(self.position(), output);
     }
 
@@ -280,6 +288,7 @@ impl Endpointer {
     }
 
     fn end_with(&mut self, segment: &Segment, phase: Phase, end: u64, output: &mut Vec<Speech>) {
+        self.last_speech = segment.last_speech;
         output.push(self.message(segment, phase, end));
         self.floor = end;
         self.announced = self.position();

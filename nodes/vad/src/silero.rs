@@ -2,8 +2,13 @@
 //!
 //! Source: Silero VAD 6.2 (<https://github.com/snakers4/silero-vad>), whose `OnnxWrapper` this follows: a step takes 512
 //! new samples behind the last 64 of the step before, and a state that it gives back. State and context begin as zeros.
+//!
+//! The state goes stale in long silence: what follows is then missed more often, shouted speech above all, while the
+//! same network hears it when it is new. A network that is new this moment is no better, since it says little in its
+//! first frames and may have to say it of an onset. So [`Detector::refresh`] starts it anew a second ago: it hears the last
+//! [`RECENT`] frames again. [`Vad`](crate::Vad) says when, by the samples of the session alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +20,8 @@ use crate::detector::{Detector, DetectorError};
 
 const FRAME: usize = 512;
 const CONTEXT: usize = 64;
+/// Frames that a detector hears again when it forgets the rest: 992 ms. It costs as many steps.
+const RECENT: usize = 31;
 const STATE: [usize; 3] = [2, 1, 128];
 const STATE_LENGTH: usize = 2 * 128;
 
@@ -49,7 +56,8 @@ impl SileroModel {
 
     /// A detector for a new session.
     pub fn detector(&self) -> Silero {
-        Silero { model: self.clone(), window: [0.0; CONTEXT + FRAME], state: [0.0; STATE_LENGTH] }
+        let recent = VecDeque::with_capacity(RECENT);
+        Silero { model: self.clone(), window: [0.0; CONTEXT + FRAME], state: [0.0; STATE_LENGTH], recent }
     }
 }
 
@@ -80,14 +88,13 @@ pub struct Silero {
     /// The context, then the frame.
     window: [f32; CONTEXT + FRAME],
     state: [f32; STATE_LENGTH],
+    /// The last frames, oldest first: [`RECENT`] at most.
+    recent: VecDeque<[f32; FRAME]>,
 }
 
-impl Detector for Silero {
-    fn frame_length(&self) -> usize {
-        FRAME
-    }
-
-    fn probability(&mut self, frame: &[f32]) -> Result<f32, DetectorError> {
+impl Silero {
+    /// The network's next step.
+    fn step(&mut self, frame: &[f32]) -> Result<f32, DetectorError> {
         self.window.copy_within(FRAME.., 0);
         for (sample, new) in self.window.iter_mut().skip(CONTEXT).zip(frame) {
             *sample = *new;
@@ -112,8 +119,34 @@ impl Detector for Silero {
         }
     }
 
+    fn remember(&mut self, frame: &[f32]) {
+        let mut kept =
+            if self.recent.len() < RECENT { None } else { self.recent.pop_front() }.unwrap_or([0.0; FRAME]);
+        kept.iter_mut().zip(frame).for_each(|(sample, new)| *sample = *new);
+        self.recent.push_back(kept);
+    }
+}
+
+impl Detector for Silero {
+    fn frame_length(&self) -> usize {
+        FRAME
+    }
+
+    fn probability(&mut self, frame: &[f32]) -> Result<f32, DetectorError> {
+        self.remember(frame);
+        self.step(frame)
+    }
+
     fn reset(&mut self) -> Result<(), DetectorError> {
         *self = self.model.detector();
+        Ok(())
+    }
+
+    fn refresh(&mut self) -> Result<(), DetectorError> {
+        let recent = std::mem::take(&mut self.recent);
+        self.reset()?;
+        recent.iter().try_for_each(|frame| self.step(frame).map(drop))?;
+        self.recent = recent;
         Ok(())
     }
 }

@@ -65,6 +65,10 @@ pub enum VadError {
 pub struct Vad {
     detector: Box<dyn Detector>,
     endpointer: Endpointer,
+    /// After how many samples of silence the detector is refreshed, if ever.
+    reset: Option<u64>,
+    /// Samples of the present silence when it last was.
+    refreshed: u64,
     /// Audio has arrived. The first may start anywhere: a part of a recording keeps its times.
     begun: bool,
     /// Samples of a frame that is not yet complete.
@@ -80,7 +84,15 @@ impl Vad {
     pub fn new(arguments: &Arguments, detector: Box<dyn Detector>) -> Result<Self, ArgumentsError> {
         let frame = detector.frame_length();
         let endpointer = Endpointer::new(arguments.rules(frame)?, frame);
-        Ok(Self { detector, endpointer, begun: false, pending: Vec::with_capacity(frame) })
+        let reset = arguments.reset();
+        Ok(Self {
+            detector,
+            endpointer,
+            reset,
+            refreshed: 0,
+            begun: false,
+            pending: Vec::with_capacity(frame),
+        })
     }
 
     /// Sample index behind the last sample that arrived.
@@ -112,14 +124,27 @@ impl Vad {
         if self.pending.len() < frame {
             return Ok(());
         }
-        let probability = self.detector.probability(&self.pending)?;
-        self.endpointer.push(&self.pending, probability, output);
-        self.pending.clear();
+        let whole = std::mem::take(&mut self.pending);
+        self.hear(&whole, output)?;
         let frames = rest.chunks_exact(frame);
+        self.pending = whole;
+        self.pending.clear();
         self.pending.extend_from_slice(frames.remainder());
         for samples in frames {
-            let probability = self.detector.probability(samples)?;
-            self.endpointer.push(samples, probability, output);
+            self.hear(samples, output)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a whole frame.
+    fn hear(&mut self, frame: &[f32], output: &mut Vec<Speech>) -> Result<(), VadError> {
+        let probability = self.detector.probability(frame)?;
+        self.endpointer.push(frame, probability, output);
+        let silence = self.endpointer.silence().unwrap_or(0);
+        self.refreshed = self.refreshed.min(silence);
+        if self.reset.is_some_and(|reset| silence - self.refreshed >= reset) {
+            self.detector.refresh()?;
+            self.refreshed = silence;
         }
         Ok(())
     }
@@ -152,6 +177,7 @@ impl Stage for Vad {
         if input.gap > 0 {
             self.close(output)?;
             self.detector.reset()?;
+            self.refreshed = 0;
             self.endpointer.skip(input.gap, output);
         }
         self.listen(&input.samples, output)
@@ -226,6 +252,7 @@ impl Factory for VadFactory {
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Vad) -> Result<(), VadError> {
         self.check_fixed(arguments)?;
         stage.endpointer.adjust(arguments.rules(stage.detector.frame_length())?);
+        stage.reset = arguments.reset();
         Ok(())
     }
 }

@@ -32,6 +32,15 @@ fn defaults_are_those_of_the_manual() {
 }
 
 #[test]
+fn only_silero_is_reset_and_0_is_never() {
+    assert_eq!(parse("").reset(), Some(32_000));
+    assert_eq!(parse("--reset-ms 500").reset(), Some(8_000));
+    assert_eq!(parse("--reset-ms 0").reset(), None);
+    assert_eq!(parse("--detector energy").reset(), None);
+    assert_eq!(parse("--detector webrtc").reset(), None);
+}
+
+#[test]
 fn the_negative_threshold_follows_the_threshold() {
     let negative = |line: &str| parse(line).rules(FRAME).expect("possible").negative_threshold;
     assert!((negative("--threshold 0.7") - 0.55).abs() < 1e-6);
@@ -82,6 +91,7 @@ fn an_argument_of_another_detector_is_refused() {
         ("--detector energy --webrtc-mode quality", "--webrtc-mode is only for --detector webrtc"),
         ("--detector energy --model x", "--model is only for --detector silero, and the detector is energy"),
         ("--detector webrtc --onnxruntime x", "--onnxruntime is only for --detector silero"),
+        ("--detector energy --reset-ms 0", "--reset-ms is only for --detector silero"),
         ("--detector webrtc --threads 2", "--threads is only for --detector silero"),
         ("--detector energy --margin-db NaN", "--margin-db NaN"),
         ("--detector energy --margin-db 61", "--margin-db 61"),

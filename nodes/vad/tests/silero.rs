@@ -65,6 +65,55 @@ fn a_reset_forgets_state_and_context() {
 }
 
 #[test]
+fn a_refreshed_detector_is_one_that_was_new_a_second_ago() {
+    let speech = speech();
+    let (past, next) = speech[..73 * 512].split_at(70 * 512);
+    let mut refreshed = model().detector();
+    let stale = {
+        let mut detector = model().detector();
+        probabilities(&mut detector, past);
+        probabilities(&mut detector, next)
+    };
+    probabilities(&mut refreshed, past);
+    refreshed.refresh().expect("a refresh");
+    let mut new = model().detector();
+    probabilities(&mut new, &past[39 * 512..]);
+    let expected = probabilities(&mut new, next);
+    assert_ne!(stale, expected, "the state makes a difference");
+    assert_eq!(probabilities(&mut refreshed, next), expected);
+    // What was heard again counts once.
+    let mut twice = model().detector();
+    probabilities(&mut twice, past);
+    twice.refresh().and_then(|()| twice.refresh()).expect("two refreshes");
+    assert_eq!(probabilities(&mut twice, next), expected);
+}
+
+#[test]
+fn a_refresh_of_a_young_detector_changes_nothing() {
+    let speech = speech();
+    let (past, next) = speech[..40 * 512].split_at(20 * 512);
+    let (mut one, mut other) = (model().detector(), model().detector());
+    for detector in [&mut one, &mut other] {
+        probabilities(detector, past);
+    }
+    one.refresh().expect("a refresh");
+    assert_eq!(probabilities(&mut one, next), probabilities(&mut other, next));
+}
+
+#[test]
+fn what_was_before_long_silence_does_not_matter() {
+    // 6 s of silence or of noise, and 2 s of silence before the speech.
+    let noise = |n: usize| ((n * n * 7_919 % 2_003) as f32 / 2_003.0 - 0.5) * 0.01;
+    let heard = |line: &str, level: f32| -> Vec<Speech> {
+        let past: Vec<f32> = (0..189 * 512).map(|n| level * noise(n)).collect();
+        let samples = [past, vec![0.0; 63 * 512], speech()].concat();
+        hear(line, &samples, 1024).into_iter().filter(|message| message.phase == Phase::Final).collect()
+    };
+    assert_eq!(heard("vad", 0.0), heard("vad", 1.0));
+    assert_ne!(heard("vad --reset-ms 0", 0.0), heard("vad --reset-ms 0", 1.0), "without a reset it does");
+}
+
+#[test]
 fn sessions_side_by_side_do_not_disturb_each_other() {
     let model = model();
     let speech = &speech()[..32_000];
