@@ -45,6 +45,11 @@ fn detectors(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| bencher.iter(|| hear(detector.as_mut(), &samples)));
     }
     group.finish();
+    let mut silero = model.detector();
+    hear(&mut silero, &samples);
+    criterion.bench_function("silero forgets what is not recent", |bencher| {
+        bencher.iter(|| silero.refresh().expect("a refresh"));
+    });
 }
 
 /// The endpointer alone, over an hour of speech: 0.5 s pauses, cuts, and everything that is sent.

@@ -3,10 +3,15 @@
 //! Source: Silero VAD 6.2 (<https://github.com/snakers4/silero-vad>), whose `OnnxWrapper` this follows: a step takes 512
 //! new samples behind the last 64 of the step before, and a state that it gives back. State and context begin as zeros.
 //!
-//! The state goes stale in long silence: what follows is then missed more often, shouted speech above all, while the
-//! same network hears it when it is new. A network that is new this moment is no better, since it says little in its
-//! first frames and may have to say it of an onset. So [`Detector::refresh`] starts it anew a second ago: it hears the last
-//! [`RECENT`] frames again. [`Vad`](crate::Vad) says when, by the samples of the session alone.
+//! The state goes stale in long silence: onsets are then found late, and some utterances not at all, which the same
+//! network hears when it is new. A network that is new this very moment says little in its first frames, which may be
+//! those of an onset. So [`Detector::refresh`] starts it anew a second ago: it hears the last [`RECENT`] frames again.
+//! [`Vad`](crate::Vad) says when, by the samples of the session alone.
+//!
+//! Shouts and cries at a high pitch it may still miss. In 13 of RAVDESS's 1,200 clips, all of strong intensity by three
+//! women, it is never sure for 250 ms. That is the network's own: neither another level (down to -26 dB) nor a lower
+//! minimum of speech or threshold (0.3) brings back more than 8, and those in scraps; played at 0.7 times the speed it
+//! hears 10.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -20,7 +25,8 @@ use crate::detector::{Detector, DetectorError};
 
 const FRAME: usize = 512;
 const CONTEXT: usize = 64;
-/// Frames that a detector hears again when it forgets the rest: 992 ms. It costs as many steps.
+/// Frames that a detector hears again when it forgets the rest: 992 ms. It costs as many steps, so that silence costs half
+/// as much again when a detector is refreshed each 2 s.
 const RECENT: usize = 31;
 const STATE: [usize; 3] = [2, 1, 128];
 const STATE_LENGTH: usize = 2 * 128;
