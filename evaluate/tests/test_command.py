@@ -78,14 +78,14 @@ class Command(unittest.TestCase):
 
     def test_a_node_that_fails_is_named_and_nothing_is_left_beside_the_graph(self):
         graph = self.folder / "graph.yml"
-        text = (REPOSITORY / "dataflow.yml").read_text().replace("acoustic-cnn", "acoustic-cmm")
+        text = (REPOSITORY / "dataflow.yml").read_text().replace("acoustic-whisper", "acoustic-whisker")
         graph.write_text(text.replace("target/release/", f"{REPOSITORY}/target/release/"))
         shutil.copytree(REPOSITORY / "types", self.folder / "types")
         table = self.labels([[str(SESSION / FILES[0]), "", "neutral", "", ""]])
         found = evaluate("--labels", table, "--output", str(self.output), "--graph", str(graph))
         self.assertEqual(found.returncode, 1)
         self.assertIn("ERROR acoustic: exited with code 1", found.stderr)
-        self.assertIn("no model named `acoustic-cmm`", found.stderr)
+        self.assertIn("no model named `acoustic-whisker`", found.stderr)
         self.assertEqual(list(self.folder.glob(".evaluate-*")), [])
         self.assertFalse((self.output / "report.md").exists())
 

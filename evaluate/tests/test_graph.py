@@ -91,7 +91,7 @@ class Rewriting(unittest.TestCase):
             graphs.read(REPOSITORY / "dataflows/two-sources.yml")
         text = (REPOSITORY / "dataflow.yml").read_text()
         with self.assertRaisesRegex(EvaluationError, "no output of type undertone/speech/v1/Watermark"):
-            self.read(text[: text.index("  - id: mfcc")].replace("fusion/watermark", "vad/speech"))
+            self.read(text[: text.index("  - id: encoder")].replace("fusion/watermark", "vad/speech"))
         with self.assertRaisesRegex(EvaluationError, "is no graph"):
             self.read("nodes: 3")
         with self.assertRaisesRegex(EvaluationError, "there is no graph"):
