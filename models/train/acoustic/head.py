@@ -13,7 +13,8 @@ import onnxruntime
 import torch
 from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION, LABELS
 from emotions import configuration, gathering, label_logits, label_nodes
-from report import Report, cross_fitted, fit_temperature, write_manifest
+from measures import cross_fitted, fit_temperature
+from report import Report, write_manifest
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline

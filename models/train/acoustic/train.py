@@ -13,7 +13,8 @@ import onnxruntime
 import torch
 from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION, LABELS, RATE
 from emotions import configuration, gathering, label_logits
-from report import Report, cross_fitted, fit_temperature, write_manifest
+from measures import cross_fitted, fit_temperature
+from report import Report, write_manifest
 from torch import nn
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -16,18 +16,8 @@ sys.path += [str(REPOSITORY / "models/train" / name) for name in ("acoustic", "t
 
 from data import LABELS, load  # noqa: E402
 from evaluate import Model as TextModel  # noqa: E402
-from report import (  # noqa: E402
-    BINS,
-    Report,
-    brier,
-    expected_calibration_error,
-    fit_temperature,
-    log_loss,
-    plot_reliability,
-    probabilities,
-    recall,
-    reliability,
-)
+from measures import BINS, brier_score, calibration_error, fit_temperature, log_loss, softmax  # noqa: E402
+from report import Report, plot_reliability, recall, reliability_table  # noqa: E402
 
 FOLDS = 5
 SEED = 3
@@ -69,7 +59,7 @@ class Text:
         self.temperature = json.loads((folder / "config.json").read_text())["temperature"]
 
     def probabilities(self, sentences):
-        return probabilities(self.model.all_logits(sentences).astype(float), self.temperature)
+        return softmax(self.model.all_logits(sentences).astype(float), self.temperature)
 
 
 def acted(held_out, transcripts, text):
@@ -116,7 +106,7 @@ def learn(results, modalities):
 
     def loss(values):
         parameters = values.reshape(shape)
-        loss = log_loss(probabilities(pool(results, modalities, parameters)), results.labels)
+        loss = log_loss(softmax(pool(results, modalities, parameters)), results.labels)
         return loss + STRENGTH * ((parameters - start) ** 2).sum()
 
     return minimize(loss, start.ravel(), method="L-BFGS-B").x.reshape(shape)
@@ -151,7 +141,7 @@ def quantiles(found):
 
 def fit(results, modalities, models):
     parameters = learn(results, modalities)
-    found = probabilities(held_out_logits(results, modalities))
+    found = softmax(held_out_logits(results, modalities))
     fitted = {
         "models": [models[name] for name in modalities],
         "learned": {
@@ -163,7 +153,7 @@ def fit(results, modalities, models):
     for weighting in ("fixed", "entropy"):
         logits = linear(results, modalities, weighting)
         temperature = fit_temperature(logits, results.labels)
-        fitted[weighting] = {"temperature": temperature, "confidence": quantiles(probabilities(logits, temperature))}
+        fitted[weighting] = {"temperature": temperature, "confidence": quantiles(softmax(logits, temperature))}
     return fitted
 
 
@@ -171,9 +161,9 @@ def fit(results, modalities, models):
 
 
 def line(name, logits, labels, fold, scaled):
-    found = Report(name, LABELS, logits, labels, fold).after if scaled else probabilities(logits)
+    found = Report(name, LABELS, logits, labels, fold).after if scaled else softmax(logits)
     figures = [recall(found, labels), (found.argmax(axis=1) == labels).mean()]
-    figures += [expected_calibration_error(found, labels), brier(found, labels), log_loss(found, labels)]
+    figures += [calibration_error(found, labels), brier_score(found, labels), log_loss(found, labels)]
     print(f"| {name} | {len(labels):,} | {' | '.join(f'{figure:.3f}' for figure in figures)} |", flush=True)
 
 
@@ -226,13 +216,12 @@ def main():
 
 
 def plot(logits, results, folder, name):
-    curves = {"fixed weights": probabilities(linear(results, ["voice", "text"], "fixed"))}
-    curves["learned weights"] = probabilities(logits)
-    curves["entropy weights"] = probabilities(linear(results, ["voice", "text"], "entropy"))
+    curves = {"fixed weights": softmax(linear(results, ["voice", "text"], "fixed"))}
+    curves["learned weights"] = softmax(logits)
+    curves["entropy weights"] = softmax(linear(results, ["voice", "text"], "entropy"))
     plot_reliability(folder / f"reliability-{name}.png", f"fusion with {name}, held out", curves, results.labels)
-    bins = reliability(curves["learned weights"], results.labels)
-    print("confidence, accuracy, number in bins of", f"1/{BINS}:", end=" ")
-    print("; ".join(f"{sure:.2f} {right:.2f} {count}" for count, sure, right in bins))
+    table = reliability_table(curves["learned weights"], results.labels)
+    print(f"confidence, accuracy, number in bins of 1/{BINS}: {table}")
 
 
 def write(fits, folder):

@@ -19,8 +19,11 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-import figures
+import measures
 from data import EMOTIONS, NEGATIVE, POSITIVE, Sentence, bare, load
+
+# Those that a temperature is chosen from.
+TEMPERATURES = np.arange(0.50, 4.00, 0.01).round(2)
 
 
 class Model:
@@ -85,10 +88,10 @@ def print_figures(model: Model, sentences: list[Sentence], truth: np.ndarray) ->
 def _print_row(name: str, pair: bool, logits: np.ndarray, truth: np.ndarray) -> None:
     if pair:
         logits, truth = _pair(logits, truth)
-    counts = figures.confusion(logits.argmax(1), truth, logits.shape[1])
-    macro, weighted = figures.f1(counts)
+    counts = measures.confusion(logits.argmax(1), truth, logits.shape[1])
+    macro, weighted = measures.f1(counts)
     cells = " / ".join(" ".join(map(str, row)) for row in counts)
-    recall, accuracy = figures.macro_recall(counts), figures.accuracy(counts)
+    recall, accuracy = measures.macro_recall(counts), measures.accuracy(counts)
     print(f"| {name} | {len(truth)} | {accuracy:.1%} | {weighted:.3f} | {macro:.3f} | {recall:.3f} | {cells} |")
 
 
@@ -103,8 +106,8 @@ def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray
     """
     logits = model.all_logits([sentence.text for sentence in sentences])
     fitted, parts = calibrating(sentences), by_source(sentences)
-    before, after = figures.softmax(logits), figures.softmax(logits, temperature)
-    after[fitted] = figures.crossed(logits[fitted], truth[fitted])
+    before, after = measures.softmax(logits), measures.softmax(logits, temperature)
+    after[fitted] = measures.cross_fitted(logits[fitted], truth[fitted], np.arange(len(fitted)) % 2, TEMPERATURES)
     print("| source | sentences | ECE | Brier score | log-loss |")
     print("| --- | --- | --- | --- | --- |")
     for source, part in (parts | {"meld and tweets": fitted} if len(parts) > 1 else parts).items():
@@ -112,8 +115,8 @@ def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray
         if source == "sst2":
             both = [np.exp(_pair(np.log(p), labels)[0]) for p in both]
             both, labels = [p / p.sum(1, keepdims=True) for p in both], _pair(logits[part], labels)[1]
-        measures = (figures.calibration_error, figures.brier_score, figures.log_loss)
-        cells = [" → ".join(f"{measure(p, labels):.3f}" for p in both) for measure in measures]
+        kinds = (measures.calibration_error, measures.brier_score, measures.log_loss)
+        cells = [" → ".join(f"{measure(p, labels):.3f}" for p in both) for measure in kinds]
         print(f"| {source} | {len(part)} | {' | '.join(cells)} |")
     spoken = {"before": before[parts["meld"]], "after": after[parts["meld"]]}
     _print_reliability(spoken, truth[parts["meld"]])
@@ -123,7 +126,7 @@ def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray
 def _print_reliability(probabilities: dict[str, np.ndarray], truth: np.ndarray) -> None:
     print("\n| MELD, probability from | sentences | mean probability | share right |")
     print("| --- | --- | --- | --- |")
-    curves = [{row[0]: row[1:] for row in figures.reliability(each, truth)} for each in probabilities.values()]
+    curves = [{row[0]: row[1:] for row in measures.reliability(each, truth)} for each in probabilities.values()]
     for lower in sorted({lower for curve in curves for lower in curve}):
         cells = [curve.get(lower, (0, None, None)) for curve in curves]
         numbers = [" → ".join("-" if cell[n] is None else f"{cell[n]:.3f}" for cell in cells) for n in (1, 2)]
@@ -135,14 +138,14 @@ def _draw(path: Path, probabilities: dict[str, np.ndarray], truth: np.ndarray) -
 
     figure, axes = plot.subplots(1, len(probabilities), figsize=(8, 4), sharey=True, layout="constrained")
     for axis, (name, values) in zip(axes, probabilities.items(), strict=True):
-        lower, counts, means, right = zip(*figures.reliability(values, truth), strict=True)
-        axis.bar(lower, right, width=1 / figures.BINS, align="edge", color="#c6d4e3", edgecolor="#5b7a9d")
+        lower, counts, means, right = zip(*measures.reliability(values, truth), strict=True)
+        axis.bar(lower, right, width=1 / measures.BINS, align="edge", color="#c6d4e3", edgecolor="#5b7a9d")
         axis.plot(means, right, "o-", color="#1f3b5c", markersize=3)
         axis.plot([0, 1], [0, 1], "--", color="#888888", linewidth=1)
         for left, count in zip(lower, counts, strict=True):
-            axis.text(left + 0.5 / figures.BINS, 0.01, str(count), ha="center", va="bottom", fontsize=6)
+            axis.text(left + 0.5 / measures.BINS, 0.01, str(count), ha="center", va="bottom", fontsize=6)
         axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the top class")
-        axis.set_title(f"{name}: ECE {figures.calibration_error(values, truth):.3f}")
+        axis.set_title(f"{name}: ECE {measures.calibration_error(values, truth):.3f}")
     axes[0].set_ylabel("share that is right (MELD development)")
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
@@ -180,7 +183,7 @@ def main() -> None:
     config = json.loads((arguments.model / "config.json").read_text())
     labels, temperature = list(config["id2label"].values()), config["temperature"]
     for text in arguments.say:
-        probabilities = figures.softmax(model.logits(text), temperature)
+        probabilities = measures.softmax(model.logits(text), temperature)
         print("  ".join(f"{label} {value:.2f}" for label, value in zip(labels, probabilities, strict=True)), f" {text}")
     if arguments.data is None:
         return

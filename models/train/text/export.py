@@ -17,10 +17,10 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-import figures
+import measures
 from bert import Classifier, Shape
 from data import EMOTIONS, LABELS
-from evaluate import Model, calibrating, development
+from evaluate import TEMPERATURES, Model, calibrating, development
 
 OPSET = 17
 # The logits of train.py hold those of both models, one behind the other.
@@ -90,7 +90,7 @@ def calibrate(folder: Path, data: Path, labels: list[str]) -> float:
     dev, truth = development(data, labels)
     index = calibrating(dev)
     logits = Model(folder).all_logits([dev[place].text for place in index])
-    return figures.fit_temperature(logits, truth[index])
+    return measures.fit_temperature(logits, truth[index], TEMPERATURES)
 
 
 def write_config(path: Path, labels: list[str], temperature: float) -> None:
