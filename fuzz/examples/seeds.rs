@@ -35,12 +35,14 @@ fn messages() -> Vec<(&'static str, StructArray)> {
         end: 3,
         text: "fellow Americans".to_owned(),
         words: vec![word("fellow"), word("Americans")],
+        stable: 2,
         average_log_probability: -0.5,
         no_speech_probability: 0.25,
         language: "en".to_owned(),
         status: TranscriptStatus::Final,
         reason: String::new(),
         model: "model".to_owned(),
+        degraded: String::new(),
     };
     let sentiment = Sentiment {
         segment: 1,
@@ -56,6 +58,7 @@ fn messages() -> Vec<(&'static str, StructArray)> {
         abstained: false,
         anomaly: true,
         text: "fellow Americans".to_owned(),
+        degraded: String::new(),
     };
     let statistics = Statistics {
         segment: 1,

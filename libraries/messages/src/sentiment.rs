@@ -123,6 +123,8 @@ pub struct Sentiment {
     pub anomaly: bool,
     /// What was said, as far as it is known and trusted.
     pub text: String,
+    /// What was done with less effort than the graph asks for, because results were late; empty otherwise.
+    pub degraded: String,
 }
 
 impl Body for Sentiment {
@@ -143,6 +145,7 @@ impl Body for Sentiment {
             field("abstained", DataType::Boolean),
             field("anomaly", DataType::Boolean),
             field("text", DataType::Utf8),
+            field("degraded", DataType::Utf8),
         ]
     }
 
@@ -162,6 +165,7 @@ impl Body for Sentiment {
             boolean_column(self.abstained),
             boolean_column(self.anomaly),
             text_column(&self.text),
+            text_column(&self.degraded),
         ]
     }
 
@@ -180,6 +184,7 @@ impl Body for Sentiment {
             abstained: columns.boolean("abstained")?,
             anomaly: columns.boolean("anomaly")?,
             text: columns.text("text")?.to_owned(),
+            degraded: columns.text("degraded")?.to_owned(),
         })
     }
 }

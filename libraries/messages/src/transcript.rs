@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
 
 use crate::columns::{
-    Columns, MessageError, f32_column, field, list_type, structs_column, text_column, u64_column,
+    Columns, MessageError, f32_column, field, list_type, structs_column, text_column, u32_column, u64_column,
 };
 use crate::message::{Body, names};
 
@@ -75,6 +75,9 @@ pub struct Transcript {
     pub text: String,
     /// The words with their times.
     pub words: Vec<Word>,
+    /// How many of the words, from the first, stand: every later transcript of the segment begins with them. All of them,
+    /// unless more transcripts are to come.
+    pub stable: u32,
     /// Mean natural logarithm of the tokens' probabilities; 0 or less.
     pub average_log_probability: f32,
     /// The model's probability that nobody speaks, 0 to 1.
@@ -87,6 +90,8 @@ pub struct Transcript {
     pub reason: String,
     /// The model as `name@` and the first 12 hexadecimal digits of its SHA-256.
     pub model: String,
+    /// What was done with less effort than the graph asks for, because results were late; empty otherwise.
+    pub degraded: String,
 }
 
 impl Body for Transcript {
@@ -99,12 +104,14 @@ impl Body for Transcript {
             field("end", DataType::UInt64),
             field("text", DataType::Utf8),
             field("words", list_type(DataType::Struct(Word::fields().into()))),
+            field("stable", DataType::UInt32),
             field("average_log_probability", DataType::Float32),
             field("no_speech_probability", DataType::Float32),
             field("language", DataType::Utf8),
             field("status", DataType::Utf8),
             field("reason", DataType::Utf8),
             field("model", DataType::Utf8),
+            field("degraded", DataType::Utf8),
         ]
     }
 
@@ -115,12 +122,14 @@ impl Body for Transcript {
             u64_column(self.end),
             text_column(&self.text),
             structs_column(Word::fields(), self.words.into_iter().map(Word::into_columns).collect()),
+            u32_column(self.stable),
             f32_column(self.average_log_probability),
             f32_column(self.no_speech_probability),
             text_column(&self.language),
             text_column(self.status.name()),
             text_column(&self.reason),
             text_column(&self.model),
+            text_column(&self.degraded),
         ]
     }
 
@@ -131,12 +140,14 @@ impl Body for Transcript {
             end: columns.u64("end")?,
             text: columns.text("text")?.to_owned(),
             words: columns.structs("words", Word::fields(), Word::read)?,
+            stable: columns.u32("stable")?,
             average_log_probability: columns.f32("average_log_probability")?,
             no_speech_probability: columns.f32("no_speech_probability")?,
             language: columns.text("language")?.to_owned(),
             status: TranscriptStatus::read(columns, "status")?,
             reason: columns.text("reason")?.to_owned(),
             model: columns.text("model")?.to_owned(),
+            degraded: columns.text("degraded")?.to_owned(),
         })
     }
 }

@@ -87,10 +87,10 @@ prop_compose! {
 prop_compose! {
     fn transcript()(segment: u64, start: u64, end: u64, text: String, words in prop::collection::vec(word(), 0..20),
                     average_log_probability in -5.0f32..0.0, no_speech_probability in 0.0f32..1.0, language in "[a-z]{2}",
-                    status in name(TranscriptStatus::ALL), reason: String, model: String) -> Transcript {
+                    status in name(TranscriptStatus::ALL), reason: String, (model, degraded) in any::<(String, String)>(), stable: u32) -> Transcript {
         Transcript {
-            segment, start, end, text, words, average_log_probability, no_speech_probability, language, status, reason,
-            model,
+            segment, start, end, text, words, stable, average_log_probability, no_speech_probability, language, status, reason,
+            model, degraded,
         }
     }
 }
@@ -105,11 +105,11 @@ prop_compose! {
 prop_compose! {
     fn sentiment()(segment: u64, start: u64, end: u64, status in name(SentimentStatus::ALL), profile in name(Profile::ALL),
                    labels: Vec<String>, contributions in prop::collection::vec(contribution(), 0..4), score in -1.0f32..1.0,
-                   confidence in 0.0f32..1.0, (abstained, anomaly) in any::<(bool, bool)>(), text: String) -> Sentiment {
+                   confidence in 0.0f32..1.0, (abstained, anomaly) in any::<(bool, bool)>(), (text, degraded) in any::<(String, String)>()) -> Sentiment {
         let probabilities = vec![0.5; labels.len()];
         Sentiment {
             segment, start, end, status, profile, labels, probabilities, contributions, score, confidence, abstained,
-            anomaly, text,
+            anomaly, text, degraded,
         }
     }
 }

@@ -45,6 +45,7 @@ mod node;
 mod report;
 mod run;
 mod trace;
+mod wake;
 
 pub use feed::{Feed, Pace};
 pub use lead::Lead;
@@ -52,3 +53,4 @@ pub use node::{Delivery, Event, Inputs, Next, Node, Outputs};
 pub use report::{Incident, IncidentKind, InputReport, NodeReport, Wire};
 pub use run::{Start, run, run_stage, serve};
 pub use trace::{Capture, Hop, Trace, now_ns};
+pub use wake::Wake;

@@ -19,6 +19,7 @@ use crate::alarm::Alarm;
 use crate::report::{Incident, IncidentKind, InputReport, NodeReport, Reports, Wire};
 use crate::run::{Changes, parse};
 use crate::trace::{Hop, Trace, now_ns};
+use crate::wake::Wake;
 
 /// How often a node that waits looks for messages that were dropped on their way in.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -75,7 +76,7 @@ pub enum Event<A> {
 pub enum Next<A> {
     /// An event.
     Event(Event<A>),
-    /// Nothing in the time given.
+    /// Nothing in the time given, or until [`Wake::wake`].
     Nothing,
     /// The node's work is done: all inputs have closed, or dora asked it to stop.
     Ended,
@@ -120,6 +121,7 @@ pub struct Node<A> {
     dora: DoraNode,
     events: EventStream,
     alarm: Alarm,
+    wake: Wake,
     name: String,
     inputs: BTreeMap<String, Input>,
     outputs: BTreeMap<String, Output>,
@@ -182,6 +184,7 @@ impl<A: Parser + Clone> Node<A> {
             dora,
             events,
             alarm: Alarm::new(CHECK_INTERVAL),
+            wake: Wake::default(),
             reports: Reports(BTreeMap::from([(name.clone(), own)])),
             news: 1,
             at_head: false,
@@ -290,6 +293,11 @@ impl<A: Parser + Clone> Node<A> {
         self.reports.account()
     }
 
+    /// Ends waits of this node early, from other threads.
+    pub fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+
     /// Whether dora has asked the node to stop.
     pub fn stopped(&self) -> bool {
         self.stopped
@@ -328,11 +336,10 @@ impl<A: Parser + Clone> Node<A> {
             let remaining = patience.saturating_sub(begun.elapsed());
             // In order of arrival. `EventStream::recv` would put control events first, so that an input could close
             // before its last messages were seen.
-            let received = match block_on(select(
-                self.events.next(),
-                self.alarm.within(remaining.min(CHECK_INTERVAL)),
-            )) {
+            let quiet = select(self.wake.called(), self.alarm.within(remaining.min(CHECK_INTERVAL)));
+            let received = match block_on(select(self.events.next(), quiet)) {
                 Either::Left((event, _)) => event,
+                Either::Right((Either::Left(_), _)) => return Ok(Next::Nothing),
                 Either::Right(_) if begun.elapsed() < patience => continue,
                 Either::Right(_) => return Ok(Next::Nothing),
             };

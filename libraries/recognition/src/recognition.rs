@@ -75,6 +75,7 @@ impl Transcription {
             start,
             end,
             text,
+            stable: words.len() as u32,
             words,
             average_log_probability: self.average_log_probability,
             no_speech_probability: self.no_speech_probability,
@@ -85,6 +86,7 @@ impl Transcription {
             },
             reason: objection.unwrap_or_default(),
             model: model.to_owned(),
+            degraded: String::new(),
         }
     }
 }

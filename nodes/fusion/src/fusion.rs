@@ -262,8 +262,10 @@ impl Fusion {
             evidence.push(piece);
         }
         let text = transcript.filter(|_| rejected.is_none()).map(|transcript| transcript.text.clone());
+        let degraded = transcript.map(|transcript| transcript.degraded.clone()).unwrap_or_default();
         let pooled = pool(segment.number, evidence, &self.config)?;
-        Ok(sentiment(segment, SentimentStatus::Final, pooled, text.unwrap_or_default()))
+        let result = sentiment(segment, SentimentStatus::Final, pooled, text.unwrap_or_default());
+        Ok(Sentiment { degraded, ..result })
     }
 
     /// What an input holds of a segment that it has closed, or did not live to close.
@@ -345,6 +347,7 @@ fn sentiment(segment: Segment, status: SentimentStatus, pooled: Pooled, text: St
         abstained: pooled.abstained,
         anomaly: pooled.anomaly,
         text,
+        degraded: String::new(),
     }
 }
 

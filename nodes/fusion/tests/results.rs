@@ -68,6 +68,7 @@ fn voice_and_text_are_weighted_as_the_arguments_say() {
         abstained: false,
         anomaly: false,
         text: String::new(),
+        degraded: String::new(),
     };
     // 0.65 · 0.1 + 0.35 · 0.5 = 0.24, 0.65 · 0.2 + 0.35 · 0.3 = 0.235, 0.65 · 0.7 + 0.35 · 0.2 = 0.525
     let result = Sentiment {

@@ -94,6 +94,7 @@ mod tests {
             start: 0,
             end: 32_000,
             text: String::new(),
+            stable: words.len() as u32,
             words,
             average_log_probability: -0.2,
             no_speech_probability: 0.1,
@@ -101,6 +102,7 @@ mod tests {
             status: TranscriptStatus::Final,
             reason: String::new(),
             model: "m@0".to_owned(),
+            degraded: String::new(),
         }
     }
 

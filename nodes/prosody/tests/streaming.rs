@@ -88,12 +88,14 @@ fn transcript(segment: u64, status: TranscriptStatus) -> Transcript {
         end: 16_000,
         text: "fellow fellow".to_owned(),
         words: vec![word(0), word(1)],
+        stable: 2,
         average_log_probability: -0.1,
         no_speech_probability: 0.0,
         language: "en".to_owned(),
         status,
         reason: if status == TranscriptStatus::Rejected { "a loop".to_owned() } else { String::new() },
         model: "m@0".to_owned(),
+        degraded: String::new(),
     }
 }
 

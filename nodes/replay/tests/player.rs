@@ -56,12 +56,14 @@ impl Tape {
             end,
             text: format!("segment {segment}"),
             words: vec![],
+            stable: 0,
             average_log_probability: -0.5,
             no_speech_probability: 0.1,
             language: "en".to_owned(),
             status: TranscriptStatus::Final,
             reason: String::new(),
             model: "m".to_owned(),
+            degraded: String::new(),
         };
         self.write("asr/transcript", session, Some(body));
     }

@@ -34,6 +34,9 @@ struct Record<'a> {
     probabilities: NamedValues<'a>,
     abstained: bool,
     anomaly: bool,
+    /// What was done with less effort because the graph was late.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    degraded: &'a str,
     text_sentiment: Option<ContributionRecord<'a>>,
     audio_sentiment: Option<ContributionRecord<'a>>,
     other_sentiments: Vec<ContributionRecord<'a>>,
@@ -70,6 +73,7 @@ impl<'a> Record<'a> {
             probabilities,
             abstained: result.abstained,
             anomaly: result.anomaly,
+            degraded: &result.degraded,
             text_sentiment,
             audio_sentiment,
             other_sentiments: contributions,

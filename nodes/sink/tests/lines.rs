@@ -60,6 +60,7 @@ fn both() -> Sentiment {
         abstained: false,
         anomaly: false,
         text: "We went out to dinner, and it was \"lovely\".".to_owned(),
+        degraded: String::new(),
     }
 }
 

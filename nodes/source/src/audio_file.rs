@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use undertone_audio::{RateConverter, RateError};
+
 use crate::decoder::Decoder;
 use crate::error::SourceError;
-use crate::rate::{RateConverter, RateError};
 
 /// What to do about a file that is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

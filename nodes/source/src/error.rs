@@ -197,7 +197,7 @@ pub enum SourceError {
         /// The file.
         path: PathBuf,
         /// What the resampler said.
-        error: crate::RateError,
+        error: undertone_audio::RateError,
     },
 }
 

@@ -25,7 +25,6 @@ mod error;
 mod frames;
 mod mp4;
 mod pacer;
-mod rate;
 mod sessions;
 mod sniff;
 
@@ -34,5 +33,4 @@ pub use audio_file::{AudioFile, Corruption};
 pub use error::SourceError;
 pub use frames::Frames;
 pub use pacer::Pacer;
-pub use rate::{RateConverter, RateError};
 pub use sessions::{AUDIO_EXTENSIONS, Session, sessions};

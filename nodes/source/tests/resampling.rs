@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 
 use proptest::prelude::*;
 use recordings::{alignment, amplitude, assert_near, chirp, sampled};
-use undertone_source::RateConverter;
+use undertone_audio::RateConverter;
 
 /// The rates of recordings, and some that nobody records at.
 const RATES: [u32; 14] = [

@@ -35,12 +35,14 @@ fn transcript(segment: u64, text: &str, status: TranscriptStatus, reason: &str) 
         end: 1600 * segment + 1000,
         text: text.to_owned(),
         words: Vec::new(),
+        stable: 0,
         average_log_probability: -0.1,
         no_speech_probability: 0.0,
         language: "en".to_owned(),
         status,
         reason: reason.to_owned(),
         model: "recogniser@0123456789ab".to_owned(),
+        degraded: String::new(),
     }
 }
 

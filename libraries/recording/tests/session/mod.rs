@@ -104,12 +104,12 @@ prop_compose! {
 
 prop_compose! {
     fn transcript()(segment: u64, start: u64, end: u64, text: String, words in prop::collection::vec(any::<(String, u64, u64, f32)>(), 0..5),
-                    average_log_probability: f32, no_speech_probability: f32, status in one_of(TranscriptStatus::ALL), model: String)
+                    average_log_probability: f32, no_speech_probability: f32, status in one_of(TranscriptStatus::ALL), model: String, stable: u32)
         -> Transcript {
         let words = words.into_iter().map(|(text, start, end, probability)| Word { text, start, end, probability });
         Transcript {
-            segment, start, end, text, words: words.collect(), average_log_probability, no_speech_probability,
-            language: "en".to_owned(), status, reason: String::new(), model,
+            segment, start, end, text, words: words.collect(), stable, average_log_probability, no_speech_probability,
+            language: "en".to_owned(), status, reason: String::new(), model, degraded: String::new(),
         }
     }
 }
@@ -127,7 +127,7 @@ prop_compose! {
         let (labels, probabilities) = scores.into_iter().unzip();
         Sentiment {
             segment, start, end, status, profile, labels, probabilities, contributions, score, confidence, abstained,
-            anomaly, text,
+            anomaly, text, degraded: String::new(),
         }
     }
 }
@@ -240,6 +240,7 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
             start,
             end,
             text: "and so my fellow Americans".to_owned(),
+            stable: 2,
             words: vec![
                 word("and", start, 0.875),
                 word("so", start + 100, tenth),
@@ -253,6 +254,7 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
             status: TranscriptStatus::Final,
             reason: String::new(),
             model: model(),
+            degraded: String::new(),
         }),
         Said::Sentiment(Sentiment {
             segment,
@@ -268,6 +270,7 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
             abstained: false,
             anomaly: true,
             text: "and so my fellow Americans".to_owned(),
+            degraded: String::new(),
         }),
         Said::Watermark(Watermark { position: end }),
     ];

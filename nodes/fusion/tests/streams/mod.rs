@@ -145,11 +145,13 @@ pub fn transcript(segment: u64, status: TranscriptStatus, text: &str) -> Step {
         end: 1,
         text: text.to_owned(),
         words: Vec::new(),
+        stable: 0,
         average_log_probability: -0.2,
         no_speech_probability: 0.1,
         language: "en".to_owned(),
         status,
         reason: if rejected { "nobody speaks".to_owned() } else { String::new() },
         model: "whisper@0123456789ab".to_owned(),
+        degraded: String::new(),
     })
 }

@@ -24,7 +24,7 @@ impl RateError {
 /// The filter is rubato's FFT resampler: a windowed sinc of linear phase (squared Blackman-Harris), applied in blocks, in
 /// 64-bit floating point. With `f` the lower of the two rates, it is at least 1,024 samples long at `f`; it passes up to
 /// 0.475 `f` with less than 0.01 dB of loss (7.6 kHz for all rates from 16 kHz on) and stops from 0.5 `f` on by more than
-/// 100 dB. `tests/resampling.rs` measures both.
+/// 100 dB. `nodes/source/tests/resampling.rs` measures both.
 ///
 /// Its delay, half its length, is taken off: output sample `k` stands at time `k / 16000` of the input, exactly. Before
 /// and behind the input there is silence. At 16 kHz samples pass untouched.
