@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{SessionInputValue, SessionOutputs};
+use ort::session::{RunOptions, SessionInputValue, SessionOutputs};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use crate::error::ModelError;
@@ -177,11 +178,17 @@ impl fmt::Display for Tensor<'_> {
 }
 
 /// An ONNX model that is ready to run.
-#[derive(Debug)]
 pub struct Session {
     session: ort::session::Session,
+    options: Arc<RunOptions>,
     path: PathBuf,
     identity: String,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Session").field("identity", &self.identity).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -199,7 +206,9 @@ impl Session {
         let session = configure(ort::session::Session::builder(&environment), threads)
             .and_then(|mut builder| builder.commit_from_file(&path))
             .map_err(|error| ModelError::Open { path: path.clone(), error: error.to_string() })?;
-        Ok(Self { session, path, identity: folder.identity(file)? })
+        let options = RunOptions::new()
+            .map_err(|error| ModelError::Open { path: path.clone(), error: error.to_string() })?;
+        Ok(Self { session, options: Arc::new(options), path, identity: folder.identity(file)? })
     }
 
     /// What the model is called in messages; see [`ModelFolder::identity`].
@@ -302,10 +311,11 @@ impl Session {
     ///
     /// A tensor whose shape does not fit its length or the model; a failure inside the model.
     pub fn run(&mut self, inputs: &[(&str, Tensor<'_>)]) -> Result<Outputs<'_>, ModelError> {
-        let Self { session, path, .. } = self;
+        let Self { session, options, path, .. } = self;
         let values: ort::Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>> =
             inputs.iter().map(|(name, tensor)| Ok((Cow::Borrowed(*name), tensor.into_value()?))).collect();
-        match values.and_then(|values| session.run(values)) {
+        let options: &RunOptions = options;
+        match values.and_then(|values| session.run_with_options(values, options)) {
             Ok(outputs) => Ok(Outputs { outputs, path }),
             Err(error) => {
                 let inputs: Vec<String> =
@@ -317,6 +327,29 @@ impl Session {
                 })
             }
         }
+    }
+
+    /// Ends the run in progress, and each that is begun before [`Session::allow`], with an error; from any thread.
+    pub fn stop(&self) -> impl Fn() + Send + 'static {
+        let options = self.options.clone();
+        move || {
+            if let Err(error) = options.terminate() {
+                tracing::warn!("a run of a model that nobody needs any more goes on: {error}");
+            }
+        }
+    }
+
+    /// Lets runs begin again after [`Session::stop`].
+    ///
+    /// # Errors
+    ///
+    /// ONNX Runtime fails.
+    pub fn allow(&self) -> Result<(), ModelError> {
+        self.options.unterminate().map_err(|error| ModelError::Run {
+            path: self.path.clone(),
+            inputs: String::new(),
+            error: error.to_string(),
+        })
     }
 
     /// Runs the model and forgets the result, so that the first real run is not slower than the others: ONNX Runtime

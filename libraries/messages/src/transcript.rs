@@ -75,8 +75,8 @@ pub struct Transcript {
     pub text: String,
     /// The words with their times.
     pub words: Vec<Word>,
-    /// How many of the words, from the first, stand: every later transcript of the segment begins with them. All of them,
-    /// unless more transcripts are to come.
+    /// How many of the words, from the first, stand: every later partial transcript of the segment begins with them. All of
+    /// them in one that is not partial, which has heard the whole segment and may differ.
     pub stable: u32,
     /// Mean natural logarithm of the tokens' probabilities; 0 or less.
     pub average_log_probability: f32,

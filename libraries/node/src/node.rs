@@ -42,8 +42,9 @@ pub enum Inputs<'a> {
     Optionally(&'a [&'a str]),
     /// These must be wired, and any others may be.
     AtLeast(&'a [&'a str]),
-    /// This one, once or several times: under its name, or its name and a suffix, as in `audio-2`.
-    Several(&'a str),
+    /// This one, once or several times: under its name, or its name and a suffix, as in `audio-2`. And these, each of
+    /// which may be left out.
+    Several(&'a str, &'a [&'a str]),
 }
 
 /// The outputs that a node gives.
@@ -353,6 +354,11 @@ impl<A: Parser + Clone> Node<A> {
         Ok(Next::Ended)
     }
 
+    /// Takes note that the node now takes up something that it put off when it came.
+    pub(crate) fn take_up(&mut self) {
+        (self.free_ns, self.begun_ns) = (now_ns(), now_ns());
+    }
+
     /// Turns one of dora's events into one of ours, if it is any of the node's business.
     fn handle(&mut self, event: dora_node_api::Event) -> Result<Option<Event<A>>> {
         use dora_node_api::Event as Dora;
@@ -598,26 +604,29 @@ fn check_outputs(node: &str, outputs: Outputs<'_>, wired: &BTreeSet<String>) -> 
     }
 }
 
+/// Whether an input is the one of that name, under it or with a suffix.
+fn is_one_of(input: &str, name: &str) -> bool {
+    input.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// Checks that the inputs in the graph are those that the node takes.
 fn check_inputs(node: &str, inputs: Inputs<'_>, wired: &BTreeMap<String, Input>) -> Result<()> {
     let (required, known) = match &inputs {
         Inputs::Exactly(names) => (*names, *names),
         Inputs::Optionally(names) => (&[][..], *names),
         Inputs::AtLeast(names) => (*names, &[][..]),
-        Inputs::Several(name) => (&[][..], std::slice::from_ref(name)),
+        Inputs::Several(name, _) => (&[][..], std::slice::from_ref(name)),
     };
     let takes = |input: &str| match inputs {
         Inputs::Exactly(names) | Inputs::Optionally(names) => names.contains(&input),
         Inputs::AtLeast(_) => true,
-        Inputs::Several(name) => {
-            input.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        }
+        Inputs::Several(name, others) => others.contains(&input) || is_one_of(input, name),
     };
     if let Some(unknown) = wired.keys().find(|input| !takes(input)) {
         bail!("node `{node}` has no input `{unknown}`; it takes: {}", known.join(", "));
     }
     let missing = match inputs {
-        Inputs::Several(name) if wired.is_empty() => Some(name),
+        Inputs::Several(name, _) if !wired.keys().any(|input| is_one_of(input, name)) => Some(name),
         _ => required.iter().copied().find(|name| !wired.contains_key(*name)),
     };
     let Some(missing) = missing else { return Ok(()) };
@@ -641,15 +650,17 @@ mod tests {
         assert!(error.contains("no input `speech`") && error.contains("takes: audio"), "{error}");
         assert!(check(Inputs::Optionally(&["sentiment", "provisional"]), &["sentiment"]).is_ok());
         assert!(check(Inputs::AtLeast(&["speech"]), &["speech", "face"]).is_ok());
-        assert!(check(Inputs::Several("audio"), &["audio", "audio-2"]).is_ok());
-        assert!(check(Inputs::Several("audio"), &["audio", "audios"]).is_err());
+        assert!(check(Inputs::Several("audio", &[]), &["audio", "audio-2"]).is_ok());
+        assert!(check(Inputs::Several("audio", &[]), &["audio", "audios"]).is_err());
     }
 
     #[test]
     fn inputs_that_are_missing_are_named() {
         let error = check(Inputs::AtLeast(&["speech"]), &["face"]).unwrap_err();
         assert!(error.contains("`speech`") && error.contains("face"), "{error}");
-        assert!(check(Inputs::Several("audio"), &[]).unwrap_err().contains("none"));
+        assert!(check(Inputs::Several("audio", &[]), &[]).unwrap_err().contains("none"));
+        assert!(check(Inputs::Several("audio", &["preview"]), &["audio", "preview"]).is_ok());
+        assert!(check(Inputs::Several("audio", &["preview"]), &["preview"]).is_err());
         assert!(check(Inputs::Optionally(&["sentiment"]), &[]).is_ok());
     }
 }

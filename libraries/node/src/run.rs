@@ -131,44 +131,95 @@ pub fn serve<F>(start: Start<F::Arguments>, input: &str, output: &str) -> Result
 where
     F: Factory<Arguments: Parser + Clone>,
 {
-    let mut arguments = start.arguments.clone();
-    let mut factory = F::load(&arguments)?;
-    let mut node = start.join(Inputs::Several(input), Outputs::Optionally(&[output]))?;
-    node.uses(factory.models());
-    let mut sessions: Sessions<F::Stage> = Sessions::default();
-    while let Some(event) = node.next_event()? {
+    let mut service = Service::<F>::new(start, Inputs::Several(input, &[]), &[output])?;
+    while let Some(event) = service.node.next_event()? {
         match event {
             Event::Message(delivery) => {
-                let message: Message<<F::Stage as Stage>::Input> = node.read(&delivery)?;
-                let session = message.session.clone();
-                let sent = sessions
-                    .push(message, |session: &SessionId| factory.create(&arguments, session))
-                    .wrap_err_with(|| format!("session `{session}`"))?;
-                for message in sent {
-                    node.send(output, message, &delivery.trace)?;
-                }
+                let message = service.node.read(&delivery)?;
+                service.push(message, &delivery.trace)?;
             }
-            Event::Lost { reason, .. } => {
-                // What is known goes on its way before the node fails.
-                for message in sessions.cut_off() {
-                    node.send(output, message, &Trace::default())?;
-                }
-                bail!("{reason}");
-            }
-            Event::Arguments(changed) => match factory.create(&changed, &SessionId::from("")) {
-                Err(error) => tracing::error!("the arguments stay as they were: {error}"),
-                Ok(_) => {
-                    arguments = changed;
-                    for stage in sessions.states_mut() {
-                        if let Err(error) = factory.adjust(&arguments, stage) {
-                            tracing::error!("not changed in the session in progress: {error}");
-                        }
-                    }
-                }
-            },
+            Event::Lost { reason, .. } => service.lose(&reason)?,
+            Event::Arguments(changed) => service.change(changed),
         }
     }
     Ok(())
+}
+
+/// A node around a stage: the sessions in progress, and what makes new ones.
+pub(crate) struct Service<F: Factory> {
+    pub(crate) node: Node<F::Arguments>,
+    factory: F,
+    arguments: F::Arguments,
+    sessions: Sessions<F::Stage>,
+    output: String,
+}
+
+impl<F> Service<F>
+where
+    F: Factory<Arguments: Parser + Clone>,
+{
+    /// Loads the stage and joins the graph. The first of `outputs` is the stage's.
+    pub(crate) fn new(start: Start<F::Arguments>, inputs: Inputs<'_>, outputs: &[&str]) -> Result<Self> {
+        let arguments = start.arguments.clone();
+        let factory = F::load(&arguments)?;
+        let mut node = start.join(inputs, Outputs::Optionally(outputs))?;
+        node.uses(factory.models());
+        let output = outputs.first().copied().unwrap_or_default().to_owned();
+        Ok(Self { node, factory, arguments, sessions: Sessions::default(), output })
+    }
+
+    /// Hands a message to its session and sends what follows from it.
+    pub(crate) fn push(&mut self, message: Message<<F::Stage as Stage>::Input>, trace: &Trace) -> Result<()> {
+        let session = message.session.clone();
+        let create = |session: &SessionId| self.factory.create(&self.arguments, session);
+        let sent = self.sessions.push(message, create).wrap_err_with(|| format!("session `{session}`"))?;
+        for message in sent {
+            self.node.send(&self.output, message, trace)?;
+        }
+        Ok(())
+    }
+
+    /// The stage of a session, which may be new.
+    pub(crate) fn stage(&mut self, session: &SessionId) -> Result<&mut F::Stage> {
+        Ok(self.node_and_stage(session)?.1)
+    }
+
+    /// As [`Service::stage`], with the node.
+    pub(crate) fn node_and_stage(
+        &mut self,
+        session: &SessionId,
+    ) -> Result<(&mut Node<F::Arguments>, &mut F::Stage)> {
+        let create = |session: &SessionId| self.factory.create(&self.arguments, session);
+        let stage = self.sessions.stage(session, create).wrap_err_with(|| format!("session `{session}`"))?;
+        Ok((&mut self.node, stage))
+    }
+
+    /// An input was cut off: what is known goes on its way before the node fails.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub(crate) fn lose(&mut self, reason: &str) -> Result<()> {
+        for message in self.sessions.cut_off() {
+            self.node.send(&self.output, message, &Trace::default())?;
+        }
+        bail!("{reason}")
+    }
+
+    /// Arguments were changed at run time.
+    pub(crate) fn change(&mut self, changed: F::Arguments) {
+        match self.factory.create(&changed, &SessionId::from("")) {
+            Err(error) => tracing::error!("the arguments stay as they were: {error}"),
+            Ok(_) => {
+                self.arguments = changed;
+                for stage in self.sessions.states_mut() {
+                    if let Err(error) = self.factory.adjust(&self.arguments, stage) {
+                        tracing::error!("not changed in the session in progress: {error}");
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Collector {
     pub fn push(&mut self, speech: &Speech) -> Result<Option<Segment>, SpeechError> {
         match speech.phase {
             Phase::Silence => {}
-            Phase::Open => self.open(speech)?,
+            Phase::Open => self.begin(speech)?,
             Phase::More => self.segment(speech)?.append(speech)?,
             Phase::Tentative => drop(self.segment(speech)?),
             Phase::Cancelled => {
@@ -92,6 +92,11 @@ impl Collector {
             }
         }
         Ok(None)
+    }
+
+    /// What there is of the segment that is open.
+    pub fn open(&self) -> Option<&Segment> {
+        self.open.as_ref()
     }
 
     /// Takes note that the session has ended.
@@ -125,7 +130,7 @@ impl Collector {
         }
     }
 
-    fn open(&mut self, speech: &Speech) -> Result<(), SpeechError> {
+    fn begin(&mut self, speech: &Speech) -> Result<(), SpeechError> {
         if let Some(open) = &self.open {
             return Err(open.error(format!("it is still open, and segment {} is opened", speech.segment)));
         }

@@ -3,8 +3,10 @@
 //! [`Collector`] puts a segment's samples together; [`windows`] cuts what is too long for one look of the model;
 //! [`wording`] makes words with times of tokens, and [`trim`] takes the pauses off them; [`Guard`] ends a text that has run
 //! away; [`judge`] puts the windows together again and says what speaks against the text ([`Limits`]): Whisper writes
-//! fluent sentences about noise, which must not pass as speech.
+//! fluent sentences about noise, which must not pass as speech. While somebody still speaks, [`Agreement`] tells which words
+//! stand.
 
+mod agreement;
 mod collector;
 mod evidence;
 mod guard;
@@ -14,6 +16,7 @@ mod repetition;
 mod windows;
 mod words;
 
+pub use agreement::Agreement;
 pub use collector::{Collector, Segment, SpeechError};
 pub use evidence::{Evidence, Limits, compression_ratio};
 pub use guard::{Guard, Stop};

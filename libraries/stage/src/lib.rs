@@ -3,13 +3,18 @@
 //! A stage with one input and one output is a [`Stage`]: pure code that turns message bodies into message bodies. It
 //! knows no clock, no dora and no environment, and what it gives depends on what it was given alone, so one
 //! implementation serves a node of its own, an in-process operator, a unit test and the preparation of training data.
-//! A stage sees one session; [`Sessions`] keeps one for each.
+//! A stage sees one session; [`Sessions`] keeps one for each. One that can say something of a segment before it has ended
+//! is a [`Preview`] too.
+
+mod preview;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use undertone_messages::{Body, Message, SessionId};
+
+pub use crate::preview::{Cancel, Preview};
 
 /// One session's pass through a stage.
 pub trait Stage {
@@ -105,6 +110,22 @@ impl<S: Stage> Sessions<S> {
             }
         }
         messages
+    }
+
+    /// The stage of a session, which `create` makes if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of `create`.
+    pub fn stage(
+        &mut self,
+        session: &SessionId,
+        create: impl FnOnce(&SessionId) -> Result<S, S::Error>,
+    ) -> Result<&mut S, S::Error> {
+        match self.states.entry(session.clone()) {
+            Entry::Occupied(entry) => Ok(&mut entry.into_mut().stage),
+            Entry::Vacant(entry) => Ok(&mut entry.insert(State { stage: create(session)?, seq: 0 }).stage),
+        }
     }
 
     /// The stages of the sessions in progress.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
 use undertone_messages::{Emotion, Encoding, Scope, SessionId, WindowError, WindowOrder};
-use undertone_stage::{Factory, FixedArgument, Stage, lock};
+use undertone_stage::{Cancel, Factory, FixedArgument, Preview, Stage, lock};
 
 use crate::arguments::Arguments;
 use crate::estimate::{check_model, emotion, too_short};
@@ -91,6 +91,35 @@ impl Stage for Tone {
 
     fn finish(&mut self, _: &mut Vec<Emotion>) -> Result<(), ToneError> {
         Ok(self.order.finish()?)
+    }
+}
+
+/// A preview is an estimate of what the encoder has previewed, as a window.
+impl Preview for Tone {
+    fn is_due(&self, encoding: &Encoding) -> bool {
+        encoding.frames > 0
+    }
+
+    fn preview(&mut self, encoding: &Encoding, _: &Cancel) -> Result<Option<Emotion>, ToneError> {
+        let mut model = lock(&self.model);
+        check_encoder(&model, encoding)?;
+        let layers = model.states.layers.iter().map(|layer| states(&model, encoding, *layer));
+        let states = layers.collect::<Result<Vec<_>, _>>()?.concat();
+        let Encoding { segment, start, end, .. } = *encoding;
+        let known = &model.states;
+        if states.len() / (known.layers.len() * known.width) < model.minimum {
+            return Ok(None);
+        }
+        let emotion = emotion(&model.classifier, segment, Scope::Window, start..end);
+        Ok(Some(model.estimate(&states)?.into_emotion(emotion)))
+    }
+
+    fn is_outdated(encoding: &Encoding, later: &Encoding) -> bool {
+        encoding.segment != later.segment
+    }
+
+    fn is_urgent(_: &Encoding) -> bool {
+        true
     }
 }
 

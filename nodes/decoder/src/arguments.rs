@@ -34,6 +34,10 @@ pub struct Arguments {
     #[arg(long)]
     pub timestamps: bool,
 
+    /// With the wire `preview`, there is a partial transcript of what the encoder previews this often
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 1000)]
+    pub preview_ms: u32,
+
     /// Threads for the model
     #[arg(long, value_name = "COUNT", default_value = "1")]
     pub threads: NonZeroUsize,

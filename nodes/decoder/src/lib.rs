@@ -37,6 +37,7 @@ mod arguments;
 mod error;
 mod memory;
 mod model;
+mod preview;
 mod recogniser;
 mod rules;
 mod search;

@@ -1,5 +1,5 @@
-//! The node `decoder`: `encoding` in, `transcript` out.
+//! The node `decoder`: `encoding` in, `transcript` out, and `preview` in and out while somebody speaks.
 
 fn main() -> std::process::ExitCode {
-    undertone_node::run_stage::<undertone_decoder::DecoderFactory>("encoding", "transcript")
+    undertone_node::run_preview_stage::<undertone_decoder::DecoderFactory>("encoding", "transcript")
 }

@@ -76,7 +76,7 @@ impl Recogniser {
         search: Search,
     ) -> Result<Recognition, DecoderError> {
         let mut decoding = self.begin(states, language, search)?;
-        while decoding.advance(&mut self.model)? {}
+        while self.advance(&mut decoding)? {}
         Ok(self.finish(decoding, samples))
     }
 

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, SessionId, Transcript, WindowOrder, seconds};
 use undertone_recognition::{Guard, Recognition, Transcription, judge};
-use undertone_stage::{Factory, Stage, check_fixed, lock};
+use undertone_stage::{Cancel, Factory, Preview, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
 use crate::error::DecoderError;
 use crate::model::DecoderModel;
+use crate::preview::Previews;
 use crate::recogniser::Recogniser;
 use crate::search::Search;
 
@@ -24,6 +25,7 @@ pub struct Decoder {
     language: Option<String>,
     order: WindowOrder,
     heard: Heard,
+    previews: Previews,
 }
 
 /// What was recognised of a segment so far.
@@ -43,10 +45,17 @@ impl Decoder {
             language,
             order: WindowOrder::default(),
             heard: Heard::default(),
+            previews: Previews::new(arguments),
         })
     }
 
-    fn recognise(&self, encoding: &Encoding, guard: &Guard) -> Result<Recognition, DecoderError> {
+    /// Recognises a window, unless it is cancelled.
+    fn recognise(
+        &self,
+        encoding: &Encoding,
+        guard: &Guard,
+        cancel: &Cancel,
+    ) -> Result<Option<Recognition>, DecoderError> {
         let mut recogniser = lock(&self.recogniser);
         if encoding.model != recogniser.model().encoder() {
             return Err(DecoderError::OtherEncoder {
@@ -57,7 +66,13 @@ impl Decoder {
         let samples = encoding.end.saturating_sub(encoding.start);
         let Arguments { beam, timestamps, .. } = self.arguments;
         let search = Search { beam: beam.into(), timestamps, guard: *guard };
-        recogniser.recognise(&encoding.states, samples, self.language.as_deref(), search)
+        let mut decoding = recogniser.begin(&encoding.states, self.language.as_deref(), search)?;
+        while !cancel.is_cancelled() {
+            if !recogniser.advance(&mut decoding)? {
+                return Ok(Some(recogniser.finish(decoding, samples)));
+            }
+        }
+        Ok(None)
     }
 
     fn guard(&self, samples: u64) -> Guard {
@@ -81,8 +96,13 @@ impl Stage for Decoder {
         let transcription = match short {
             Some(rejected) => rejected,
             None => {
-                let recognition = self.recognise(&encoding, &guard)?;
-                self.heard.recognised.push((encoding.start - start, recognition));
+                let recognition = match self.previews.take(&encoding) {
+                    Some(recognised) => Some(recognised),
+                    None => self.recognise(&encoding, &guard, &Cancel::default())?,
+                };
+                self.heard
+                    .recognised
+                    .extend(recognition.map(|recognised| (encoding.start - start, recognised)));
                 self.heard.energies.extend_from_slice(&encoding.energies);
                 if !complete {
                     return Ok(());
@@ -98,6 +118,46 @@ impl Stage for Decoder {
 
     fn finish(&mut self, _: &mut Vec<Transcript>) -> Result<(), DecoderError> {
         Ok(self.order.finish()?)
+    }
+}
+
+/// Previews are partial transcripts of what the encoder has previewed. An end that it announces is recognised as if it were
+/// certain, so that the transcript is there when it is.
+impl Preview for Decoder {
+    fn is_due(&self, encoding: &Encoding) -> bool {
+        self.previews.is_due(encoding)
+    }
+
+    fn preview(&mut self, encoding: &Encoding, cancel: &Cancel) -> Result<Option<Transcript>, DecoderError> {
+        let Encoding { segment, start, end, complete, .. } = *encoding;
+        let length = end.saturating_sub(start);
+        if Transcription::too_short(length, self.arguments.minimum_ms).is_some() {
+            return Ok(None);
+        }
+        let guard = self.guard(length);
+        let Some(recognition) = self.recognise(encoding, &guard, cancel)? else { return Ok(None) };
+        let pieces = vec![(0, recognition.clone())];
+        let transcription = judge(pieces, length, &encoding.energies, &guard, &self.arguments.limits);
+        self.previews.made(end);
+        if complete {
+            self.previews.keep(encoding.clone(), recognition);
+        }
+        // What is not to be trusted may be, once more was heard.
+        if transcription.objection.is_some() {
+            return Ok(None);
+        }
+        let model = lock(&self.recogniser).model().identity().to_owned();
+        let transcript = transcription.into_transcript(segment, start, end, &model);
+        Ok(Some(self.previews.agree(transcript)))
+    }
+
+    fn is_outdated(encoding: &Encoding, later: &Encoding) -> bool {
+        let same_end = (encoding.segment, encoding.end) == (later.segment, later.end);
+        if encoding.complete { !same_end } else { later.complete || later.segment != encoding.segment }
+    }
+
+    fn is_urgent(_: &Encoding) -> bool {
+        true
     }
 }
 

@@ -1,6 +1,6 @@
 //! The node's arguments.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use undertone_messages::SAMPLE_RATE;
@@ -28,6 +28,15 @@ pub struct Arguments {
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 200, value_parser = clap::value_parser!(u16).range(0..=30_000))]
     pub tail_ms: u16,
 
+    /// With the output `preview` in the graph, what there is of a segment is encoded every so often while somebody speaks,
+    /// counted from the first sound
+    #[arg(long, value_name = "MILLISECONDS", default_value = "500")]
+    pub preview_ms: NonZeroU32,
+
+    /// The most that is encoded for that, from the segment's end so far
+    #[arg(long, value_name = "MILLISECONDS", default_value = "8000", value_parser = window)]
+    pub preview_window_ms: NonZeroU32,
+
     /// Threads for the model
     #[arg(long, value_name = "COUNT", default_value = "1")]
     pub threads: NonZeroUsize,
@@ -41,6 +50,14 @@ impl Arguments {
     /// Samples of silence behind the speech.
     pub fn tail(&self) -> usize {
         usize::from(self.tail_ms) * SAMPLE_RATE as usize / 1000
+    }
+}
+
+/// A window that the model can look at.
+fn window(text: &str) -> Result<NonZeroU32, String> {
+    match text.parse() {
+        Ok(ms) if (1_000..=29_000).contains(&ms) => NonZeroU32::new(ms).ok_or_else(String::new),
+        _ => Err("a number from 1000 to 29000 is needed".to_owned()),
     }
 }
 

@@ -6,10 +6,14 @@
 //!
 //! [`Encoder`] puts a segment's samples together and, when the segment ends, encodes each window of it. What comes out
 //! depends on the segment's samples and the arguments alone.
+//!
+//! With the output `preview` in the graph, the encoder works ahead: on what there is of a segment, every so often, and on
+//! all of it when the vad announces its end, so that the states are there when the end is certain.
 
 mod arguments;
 mod error;
 mod model;
+mod preview;
 mod sound;
 mod stage;
 

@@ -111,6 +111,20 @@ impl EncoderModel {
         self.encode_whole(&audio, layers)
     }
 
+    /// Ends the encoding in progress with an error, and each that is begun before [`EncoderModel::allow`], from any thread.
+    pub fn stop(&self) -> impl Fn() + Send + 'static {
+        self.session.stop()
+    }
+
+    /// Lets encodings begin again after [`EncoderModel::stop`].
+    ///
+    /// # Errors
+    ///
+    /// ONNX Runtime fails.
+    pub fn allow(&self) -> Result<(), EncoderError> {
+        Ok(self.session.allow()?)
+    }
+
     /// The states that silence has behind a sound, up to the window's end, `[positions, width]`: what stands where no
     /// utterance is. The silence remembers the sound, as that behind an utterance does, and it hardly matters which.
     ///

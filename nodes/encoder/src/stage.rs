@@ -1,16 +1,18 @@
 //! The stage: speech in, encodings out.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use undertone_inference::{ModelFolder, load_runtime};
-use undertone_messages::{Encoding, SessionId, Speech};
+use undertone_messages::{Encoding, Phase, SessionId, Speech};
 use undertone_recognition::{Collector, POSITION, Segment, energies, windows};
-use undertone_stage::{Factory, Stage, check_fixed, lock};
+use undertone_stage::{Cancel, Factory, Preview, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
 use crate::error::EncoderError;
 use crate::model::EncoderModel;
+use crate::preview::Previews;
 
 /// Encoding in one session.
 pub struct Encoder {
@@ -19,33 +21,47 @@ pub struct Encoder {
     /// Samples of silence behind the speech.
     tail: usize,
     collector: Collector,
+    previews: Previews,
 }
 
 impl Encoder {
-    fn encode(&self, segment: &Segment, output: &mut Vec<Encoding>) -> Result<(), EncoderError> {
+    fn encode(&mut self, segment: &Segment, output: &mut Vec<Encoding>) -> Result<(), EncoderError> {
+        if let Some(encoding) = self.previews.take(segment.number, segment.start, segment.end()) {
+            output.push(encoding);
+            return Ok(());
+        }
         let mut model = lock(&self.model);
-        let length = segment.samples.len();
         for window in windows(&segment.samples) {
-            let (start, end) = (segment.start + window.start as u64, segment.start + window.end as u64);
-            let complete = window.end == length;
-            let samples = segment.samples.get(window).unwrap_or_default();
-            let encoded = model.encode(samples, self.tail, &self.layers)?;
-            output.push(Encoding {
-                segment: segment.number,
-                start,
-                end,
-                complete,
-                frames: encoded.frames as u32,
-                hop: POSITION as u32,
-                width: model.width() as u32,
-                states: encoded.states.into(),
-                layers: self.layers.clone(),
-                layer_states: encoded.layer_states.into(),
-                energies: energies(samples).into(),
-                model: model.identity().to_owned(),
-            });
+            output.push(self.encode_window(&mut model, segment, window)?);
         }
         Ok(())
+    }
+
+    /// Encodes a part of a segment, which ends with it or not.
+    fn encode_window(
+        &self,
+        model: &mut EncoderModel,
+        segment: &Segment,
+        window: Range<usize>,
+    ) -> Result<Encoding, EncoderError> {
+        let (start, end) = (segment.start + window.start as u64, segment.start + window.end as u64);
+        let complete = window.end == segment.samples.len();
+        let samples = segment.samples.get(window).unwrap_or_default();
+        let encoded = model.encode(samples, self.tail, &self.layers)?;
+        Ok(Encoding {
+            segment: segment.number,
+            start,
+            end,
+            complete,
+            frames: encoded.frames as u32,
+            hop: POSITION as u32,
+            width: model.width() as u32,
+            states: encoded.states.into(),
+            layers: self.layers.clone(),
+            layer_states: encoded.layer_states.into(),
+            energies: energies(samples).into(),
+            model: model.identity().to_owned(),
+        })
     }
 }
 
@@ -55,6 +71,7 @@ impl Stage for Encoder {
     type Error = EncoderError;
 
     fn push(&mut self, speech: Speech, output: &mut Vec<Encoding>) -> Result<(), EncoderError> {
+        self.previews.follow(&speech);
         match self.collector.push(&speech)? {
             Some(segment) => self.encode(&segment, output),
             None => Ok(()),
@@ -63,6 +80,57 @@ impl Stage for Encoder {
 
     fn finish(&mut self, _: &mut Vec<Encoding>) -> Result<(), EncoderError> {
         Ok(self.collector.finish()?)
+    }
+}
+
+/// Previews are encodings of what there is of a segment: its last seconds, every so often, with `complete` false; and all
+/// of it when its end is announced, with `complete` true. If it goes on after all, one without frames takes that back.
+impl Preview for Encoder {
+    fn is_due(&self, speech: &Speech) -> bool {
+        self.previews.is_due(speech)
+    }
+
+    fn preview(&mut self, speech: &Speech, cancel: &Cancel) -> Result<Option<Encoding>, EncoderError> {
+        if let Some(withdrawal) = self.previews.withdraw() {
+            return Ok(Some(withdrawal));
+        }
+        let Some(segment) = self.collector.open() else { return Ok(None) };
+        let length = segment.samples.len();
+        let is_end = speech.phase == Phase::Tentative;
+        let window = match (is_end, windows(&segment.samples).as_slice()) {
+            (false, _) => length.saturating_sub(self.previews.longest())..length,
+            (true, [all]) => all.clone(),
+            // What needs several looks is encoded when it is certain.
+            (true, _) => return Ok(None),
+        };
+        let mut model = lock(&self.model);
+        let stop = model.stop();
+        let encoded = cancel.stopping(stop, || self.encode_window(&mut model, segment, window));
+        model.allow()?;
+        if cancel.is_cancelled() {
+            return Ok(None);
+        }
+        let encoding = Encoding { complete: is_end, ..encoded? };
+        drop(model);
+        self.previews.made(encoding.end);
+        if is_end {
+            self.previews.announce(&encoding);
+        }
+        Ok(Some(encoding))
+    }
+
+    fn is_outdated(speech: &Speech, later: &Speech) -> bool {
+        match (speech.phase, later.phase) {
+            // The announced end is the end.
+            (Phase::Tentative, Phase::Final) => (speech.segment, speech.end) != (later.segment, later.end),
+            (Phase::Tentative, _) => true,
+            (_, Phase::More) => false,
+            _ => true,
+        }
+    }
+
+    fn is_urgent(speech: &Speech) -> bool {
+        speech.phase == Phase::Final
     }
 }
 
@@ -95,6 +163,7 @@ impl Factory for EncoderFactory {
             layers: arguments.layers.clone(),
             tail: arguments.tail(),
             collector: Collector::default(),
+            previews: Previews::new(arguments),
         })
     }
 
@@ -111,6 +180,8 @@ impl EncoderFactory {
             ("precision", now.precision == loaded.precision),
             ("layers", now.layers == loaded.layers),
             ("tail-ms", now.tail_ms == loaded.tail_ms),
+            ("preview-ms", now.preview_ms == loaded.preview_ms),
+            ("preview-window-ms", now.preview_window_ms == loaded.preview_window_ms),
             ("threads", now.threads == loaded.threads),
             ("onnxruntime", now.onnxruntime == loaded.onnxruntime),
         ])?)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use undertone_inference::ModelError;
 use undertone_messages::{Detail, Emotion, Scope, SessionId, Transcript, TranscriptStatus};
-use undertone_stage::{Factory, FixedArgument, Stage, check_fixed, lock};
+use undertone_stage::{Cancel, Factory, FixedArgument, Preview, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
 use crate::model::TextModel;
@@ -43,6 +43,25 @@ pub struct Text {
     model: Arc<Mutex<TextModel>>,
     /// Whether partial transcripts are read.
     partials: bool,
+    /// The last text that was read ahead, and what the model made of it.
+    ahead: Option<(String, Option<Vec<f32>>)>,
+}
+
+impl Text {
+    /// What the model makes of a transcript.
+    fn read(&mut self, transcript: &Transcript, scope: Scope) -> Result<Emotion, TextError> {
+        let mut model = lock(&self.model);
+        let emotion = empty(&model, transcript, scope);
+        let known = self.ahead.take_if(|(text, _)| *text == transcript.text);
+        let probabilities = match known {
+            Some((_, probabilities)) => probabilities,
+            None => model.probabilities(&transcript.text)?,
+        };
+        match probabilities {
+            Some(probabilities) => Ok(Emotion { labels: model.labels()?.to_vec(), probabilities, ..emotion }),
+            None => Ok(Emotion { reason: "the transcript has no words".to_owned(), ..emotion }),
+        }
+    }
 }
 
 impl Stage for Text {
@@ -51,15 +70,13 @@ impl Stage for Text {
     type Error = TextError;
 
     fn push(&mut self, input: Transcript, output: &mut Vec<Emotion>) -> Result<(), TextError> {
-        // Nothing that panics holds the lock, so a poisoned one is as good as any.
-        let mut model = lock(&self.model);
         let emotion = match input.status {
             TranscriptStatus::Partial if !self.partials => return Ok(()),
-            TranscriptStatus::Partial => read(&mut model, &input, Scope::Window)?,
-            TranscriptStatus::Final => read(&mut model, &input, Scope::Segment)?,
+            TranscriptStatus::Partial => self.read(&input, Scope::Window)?,
+            TranscriptStatus::Final => self.read(&input, Scope::Segment)?,
             TranscriptStatus::Rejected => {
                 let reason = format!("transcript rejected: {}", input.reason);
-                Emotion { reason, ..empty(&model, &input, Scope::Segment) }
+                Emotion { reason, ..empty(&lock(&self.model), &input, Scope::Segment) }
             }
         };
         output.push(emotion);
@@ -71,12 +88,25 @@ impl Stage for Text {
     }
 }
 
-/// What the model makes of a transcript.
-fn read(model: &mut TextModel, transcript: &Transcript, scope: Scope) -> Result<Emotion, TextError> {
-    let emotion = empty(model, transcript, scope);
-    match model.probabilities(&transcript.text)? {
-        Some(probabilities) => Ok(Emotion { labels: model.labels()?.to_vec(), probabilities, ..emotion }),
-        None => Ok(Emotion { reason: "the transcript has no words".to_owned(), ..emotion }),
+/// A partial transcript is read ahead, since the final one may have the same text; nothing is sent.
+impl Preview for Text {
+    fn is_due(&self, transcript: &Transcript) -> bool {
+        self.ahead.as_ref().is_none_or(|(text, _)| *text != transcript.text)
+    }
+
+    fn preview(&mut self, transcript: &Transcript, _: &Cancel) -> Result<Option<Emotion>, TextError> {
+        let probabilities = lock(&self.model).probabilities(&transcript.text)?;
+        self.ahead = Some((transcript.text.clone(), probabilities));
+        Ok(None)
+    }
+
+    fn is_outdated(_: &Transcript, _: &Transcript) -> bool {
+        // It takes no longer than the way to another.
+        false
+    }
+
+    fn is_urgent(_: &Transcript) -> bool {
+        true
     }
 }
 
@@ -117,7 +147,7 @@ impl Factory for TextFactory {
     }
 
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Text, TextError> {
-        Ok(Text { model: Arc::clone(&self.model), partials: arguments.partials })
+        Ok(Text { model: Arc::clone(&self.model), partials: arguments.partials, ahead: None })
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Text) -> Result<(), TextError> {
