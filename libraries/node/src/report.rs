@@ -72,6 +72,8 @@ pub enum IncidentKind {
     CutOff,
     /// Arguments were changed while the graph ran.
     Changed,
+    /// Something was done with less effort because results were late.
+    Late,
     /// The recording that is replayed has incidents of its own.
     Replayed,
 }

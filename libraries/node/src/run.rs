@@ -13,6 +13,7 @@ use undertone_stage::{Factory, Sessions, Stage};
 use crate::logs;
 use crate::lossless::{Overlay, block_on_congestion};
 use crate::node::{Event, Inputs, Node, Outputs};
+use crate::report::{Incident, IncidentKind};
 use crate::trace::Trace;
 
 // The arguments that every node has beside its own. As a documentation comment this would become the node's `--help`.
@@ -170,9 +171,17 @@ where
 
     /// Hands a message to its session and sends what follows from it.
     pub(crate) fn push(&mut self, message: Message<<F::Stage as Stage>::Input>, trace: &Trace) -> Result<()> {
-        let session = message.session.clone();
+        let (session, last) = (message.session.clone(), message.body.is_none());
+        if let (Some(late), false) = (trace.lateness(), last) {
+            self.stage(&session)?.lateness(late);
+        }
         let create = |session: &SessionId| self.factory.create(&self.arguments, session);
         let sent = self.sessions.push(message, create).wrap_err_with(|| format!("session `{session}`"))?;
+        if !last && let Some(text) = self.stage(&session)?.relief() {
+            let kind = IncidentKind::Late;
+            let session = Some(session.to_string());
+            self.node.incident(Incident { kind, session, sample: None, amount: None, text });
+        }
         for message in sent {
             self.node.send(&self.output, message, trace)?;
         }

@@ -1,6 +1,6 @@
 //! The latency account: wall-clock stamps that travel in a message's metadata, beside the payload.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dora_node_api::MetadataParameters;
 use dora_node_api::metadata::Parameter;
@@ -52,6 +52,12 @@ const NODES: &str = "trace_nodes";
 const TIMES: &str = "trace_ns";
 
 impl Trace {
+    /// How long ago the audio that caused the message was captured, where it comes at the pace of the clock.
+    pub fn lateness(&self) -> Option<Duration> {
+        let capture = self.capture.filter(|capture| capture.realtime)?;
+        Some(Duration::from_nanos(u64::try_from(now_ns() - capture.at_ns).unwrap_or(0)))
+    }
+
     /// Reads the trace from a message's metadata. Without stamps, as in replayed test inputs, it is empty.
     pub(crate) fn read(parameters: &MetadataParameters) -> Self {
         let capture = match (parameters.get(SAMPLE), parameters.get(AT), parameters.get(REALTIME)) {

@@ -1,6 +1,6 @@
 //! Which words of a segment stand while somebody still speaks.
 
-use undertone_messages::Word;
+use undertone_messages::{Transcript, TranscriptStatus, Word};
 
 /// Local agreement between successive hypotheses: what two of them begin with stands, and later ones go on behind it
 /// (Liu, Spanakis and Niehues, "Low-latency sequence-to-sequence speech recognition and translation by partial hypothesis
@@ -10,18 +10,38 @@ use undertone_messages::Word;
 /// only its last seconds were listened to: it goes on behind the standing words by their times.
 #[derive(Clone, Debug, Default)]
 pub struct Agreement {
-    segment: Option<u64>,
+    /// The segment, and where its first hypothesis began.
+    segment: Option<(u64, u64)>,
     stable: Vec<Word>,
     /// What the last hypothesis had behind the standing words.
     rest: Vec<Word>,
 }
 
 impl Agreement {
-    /// Takes the next hypothesis of a segment. Gives all its words, and how many of them stand.
-    pub fn take(&mut self, segment: u64, hypothesis: Vec<Word>) -> (Vec<Word>, usize) {
-        if self.segment != Some(segment) {
-            *self = Self { segment: Some(segment), ..Self::default() };
+    /// Makes a partial transcript of the next hypothesis: with the words that stand before those of its own, and how many
+    /// they are.
+    pub fn partial(&mut self, hypothesis: Transcript) -> Transcript {
+        let Transcript { segment, start, words, .. } = hypothesis;
+        let start = match self.segment {
+            Some((known, begun)) if known == segment => begun,
+            _ => {
+                *self = Self { segment: Some((segment, start)), ..Self::default() };
+                start
+            }
+        };
+        let (words, stable) = self.take(words);
+        Transcript {
+            start,
+            text: words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
+            words,
+            stable: stable as u32,
+            status: TranscriptStatus::Partial,
+            ..hypothesis
         }
+    }
+
+    /// Takes the next hypothesis of the segment. Gives all its words, and how many of them stand.
+    fn take(&mut self, hypothesis: Vec<Word>) -> (Vec<Word>, usize) {
         let mut rest = self.behind_stable(hypothesis);
         let agreed = rest.iter().zip(&self.rest).take_while(|(now, before)| same(now, before)).count();
         self.stable.extend(rest.drain(..agreed));
@@ -78,7 +98,7 @@ mod tests {
     }
 
     fn taken(agreement: &mut Agreement, start: u64, text: &str) -> (String, usize) {
-        let (words, stable) = agreement.take(0, words(start, text));
+        let (words, stable) = agreement.take(words(start, text));
         (words.into_iter().map(|word| word.text).collect::<Vec<_>>().join(" "), stable)
     }
 
@@ -90,8 +110,6 @@ mod tests {
         // A standing word does not change any more, whatever is heard later.
         let (text, stable) = taken(&mut agreement, 0, "And saw my fellow Americans");
         assert_eq!((text.as_str(), stable), ("and so, my fellow Americans", 4));
-        // The next segment begins anew.
-        assert_eq!(agreement.take(1, words(9, "ask not")).1, 0);
     }
 
     #[test]
@@ -110,7 +128,7 @@ mod tests {
             let mut agreement = Agreement::default();
             let mut stood: Vec<Word> = Vec::new();
             for (start, text) in hypotheses {
-                let (words, stable) = agreement.take(0, words(start, &text));
+                let (words, stable) = agreement.take(words(start, &text));
                 prop_assert!(stood.len() <= stable && stable <= words.len());
                 prop_assert_eq!(&words[..stood.len()], stood.as_slice());
                 stood = words[..stable].to_vec();

@@ -197,6 +197,8 @@ pub enum ExceptionKind {
     CutOff,
     /// Arguments were changed while the graph ran.
     Changed,
+    /// Something was done with less effort because results were late.
+    Late,
     /// A file was damaged and has been repaired.
     Damaged,
     /// What was replayed has exceptions of its own.

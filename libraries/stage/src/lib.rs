@@ -11,6 +11,7 @@ mod preview;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use undertone_messages::{Body, Message, SessionId};
 
@@ -38,6 +39,15 @@ pub trait Stage {
     ///
     /// As [`Stage::push`].
     fn finish(&mut self, output: &mut Vec<Self::Output>) -> Result<(), Self::Error>;
+
+    /// Takes note of how late the input that is pushed next is: how long ago the audio that caused it was captured, where
+    /// audio comes at the pace of the clock. Only a stage that was told to do less when it is late makes use of it.
+    fn lateness(&mut self, _late: Duration) {}
+
+    /// What was done with less effort in the last [`Stage::push`], because it was late.
+    fn relief(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// The sessions that are in progress, each with a state of its own that is dropped at the session's end.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use undertone_recognition::{Limits, POSITION, TAIL, WINDOW};
+use undertone_recognition::{Limits, POSITION, Rung, TAIL, WINDOW};
 
 /// Writes down what is said, by Whisper.
 ///
@@ -42,6 +42,17 @@ pub struct Arguments {
     /// A segment shorter than this is rejected unheard
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 100)]
     pub minimum_ms: u32,
+
+    /// With the output `preview` in the graph, there is a partial transcript this often while somebody speaks, counted from
+    /// the first sound; each costs as much as a whole one, so that `--audio-context auto` is of use
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 1000)]
+    pub preview_ms: u32,
+
+    /// What to do with less effort when results are late, as `1000=beam:1` for a greedy search from 1 s on,
+    /// `3000=model:FOLDER` for a smaller model, and `8000=skip` to reject what is 8 s late. Only with audio at the pace of the
+    /// clock, and results then depend on the clock
+    #[arg(long, value_name = "MILLISECONDS=WHAT", value_delimiter = ',')]
+    pub when_late: Vec<Rung>,
 
     /// What is rejected.
     #[command(flatten)]

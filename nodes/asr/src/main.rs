@@ -1,5 +1,5 @@
-//! The node `asr`: `speech` in, `transcript` out.
+//! The node `asr`: `speech` in, `transcript` out, and `preview` while somebody speaks.
 
 fn main() -> std::process::ExitCode {
-    undertone_node::run_stage::<undertone_asr::AsrFactory>("speech", "transcript")
+    undertone_node::run_preview_stage::<undertone_asr::AsrFactory>("speech", "transcript")
 }

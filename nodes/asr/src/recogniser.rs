@@ -6,11 +6,12 @@
 //! is rejected by its evidence instead.
 
 use std::collections::BTreeMap;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::path::Path;
 
 use undertone_inference::ModelFolder;
 use undertone_recognition::{Guard, POSITION, Recognition, TAIL, Token, WINDOW};
+use undertone_stage::Cancel;
 use whisper_rs::{
     DtwMode, DtwModelPreset, DtwParameters, FullParams, SamplingStrategy, SystemInfo, WhisperContext,
     WhisperContextParameters, WhisperState, WhisperTokenId,
@@ -104,7 +105,7 @@ impl Recogniser {
     }
 
     /// Recognises one window: mono samples at 16 kHz, which with [`TAIL`] fit into the encoder's `positions`, or into
-    /// [`WINDOW`] if these are `None`.
+    /// [`WINDOW`] if these are `None`. Nothing comes of it if it is cancelled.
     ///
     /// # Errors
     ///
@@ -115,7 +116,8 @@ impl Recogniser {
         decoding: &Decoding,
         guard: &Guard,
         positions: Option<u16>,
-    ) -> Result<Recognition, AsrError> {
+        cancel: &Cancel,
+    ) -> Result<Option<Recognition>, AsrError> {
         let mut audio = Vec::with_capacity(samples.len() + TAIL);
         audio.extend_from_slice(samples);
         audio.resize(samples.len() + TAIL, 0.0);
@@ -129,14 +131,20 @@ impl Recogniser {
         };
         let mut parameters = decoding.parameters.clone();
         parameters.set_audio_ctx(positions.unwrap_or(0).into());
-        // SAFETY: the callback gets the filter that it expects, which outlives `full` and is not changed meanwhile, and
-        // `vocabulary` is the number of logits of this very model. It does not unwind.
+        // SAFETY: the callbacks get what they expect, which outlives `full` and is not changed meanwhile, and `vocabulary` is
+        // the number of logits of this very model. They do not unwind.
         unsafe {
+            parameters.set_abort_callback(Some(is_cancelled));
+            parameters.set_abort_callback_user_data(std::ptr::from_ref(cancel).cast_mut().cast());
             parameters.set_filter_logits_callback(Some(filter_logits));
             parameters.set_filter_logits_callback_user_data((&raw const filter).cast_mut().cast());
         }
-        state.full(parameters, &audio).map_err(AsrError::whisper("decode a segment"))?;
-        self.read(&mut state, decoding.threads)
+        let decoded = state.full(parameters, &audio);
+        if cancel.is_cancelled() {
+            return Ok(None);
+        }
+        decoded.map_err(AsrError::whisper("decode a segment"))?;
+        self.read(&mut state, decoding.threads).map(Some)
     }
 
     fn read(&self, state: &mut WhisperState, threads: usize) -> Result<Recognition, AsrError> {
@@ -178,6 +186,16 @@ impl Recogniser {
         let logits = state.get_logits().map_err(AsrError::whisper("give the first token's logits"))?;
         Ok(probability(logits, self.context.token_nosp()))
     }
+}
+
+/// whisper.cpp's abort callback, with a [`Cancel`] as its user data.
+///
+/// # Safety
+///
+/// `user_data` is a [`Cancel`] that outlives the call.
+unsafe extern "C" fn is_cancelled(user_data: *mut c_void) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { user_data.cast::<Cancel>().as_ref() }.is_some_and(Cancel::is_cancelled)
 }
 
 /// The codes of Whisper's languages.

@@ -6,6 +6,7 @@ use undertone_messages::seconds;
 use undertone_recognition::{
     Guard, Limits, Recognition, RepetitionRule, Transcription, energies, judge, windows,
 };
+use undertone_stage::Cancel;
 
 use crate::arguments::{Arguments, AudioContext};
 use crate::error::AsrError;
@@ -42,30 +43,33 @@ impl Transcriber {
         self.recogniser.identity()
     }
 
-    /// Recognises and judges mono samples at 16 kHz, of any length above 0.
+    /// Recognises and judges mono samples at 16 kHz, of any length above 0, unless it is cancelled.
     ///
     /// # Errors
     ///
     /// whisper.cpp fails.
-    pub fn transcribe(&self, samples: &[f32]) -> Result<Transcription, AsrError> {
-        if let Some(quick) = self.quickly(samples)? {
-            return Ok(quick);
+    pub fn transcribe(&self, samples: &[f32], cancel: &Cancel) -> Result<Option<Transcription>, AsrError> {
+        if let Some(quick) = self.quickly(samples, cancel)? {
+            return Ok(Some(quick));
         }
         let guard = self.guard(samples.len(), self.limits.token_repetition());
         let mut pieces = Vec::new();
         for window in windows(samples) {
             let start = window.start as u64;
             let piece = samples.get(window).unwrap_or_default();
-            pieces.push((start, self.recogniser.recognise(piece, &self.decoding, &guard, None)?));
+            let found = self.recogniser.recognise(piece, &self.decoding, &guard, None, cancel)?;
+            let Some(found) = found else { return Ok(None) };
+            pieces.push((start, found));
         }
-        Ok(self.judge(pieces, samples, &guard))
+        Ok(Some(self.judge(pieces, samples, &guard)))
     }
 
     /// Tries a part of the encoder's window, if that was asked for. Nothing comes of it unless all is as it should be.
-    fn quickly(&self, samples: &[f32]) -> Result<Option<Transcription>, AsrError> {
+    fn quickly(&self, samples: &[f32], cancel: &Cancel) -> Result<Option<Transcription>, AsrError> {
         let Some(positions) = self.audio_context.positions(samples.len()) else { return Ok(None) };
         let guard = self.guard(samples.len(), STRICT);
-        let found = self.recogniser.recognise(samples, &self.decoding, &guard, Some(positions))?;
+        let found = self.recogniser.recognise(samples, &self.decoding, &guard, Some(positions), cancel)?;
+        let Some(found) = found else { return Ok(None) };
         let transcription = self.judge(vec![(0, found)], samples, &guard);
         match &transcription.objection {
             None => Ok(Some(transcription)),

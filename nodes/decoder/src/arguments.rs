@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use undertone_encoder::Precision;
-use undertone_recognition::Limits;
+use undertone_recognition::{Limits, Rung};
 
 /// Writes down what is said, by Whisper's decoder, from what the encoder made of it.
 ///
@@ -37,6 +37,11 @@ pub struct Arguments {
     /// With the wire `preview`, there is a partial transcript of what the encoder previews this often
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 1000)]
     pub preview_ms: u32,
+
+    /// What to do with less effort when results are late, as `1000=beam:1` for a greedy search from 1 s on, and
+    /// `8000=skip` to reject what is 8 s late. Only with audio at the pace of the clock, and results then depend on the clock
+    #[arg(long, value_name = "MILLISECONDS=WHAT", value_delimiter = ',')]
+    pub when_late: Vec<Rung>,
 
     /// Threads for the model
     #[arg(long, value_name = "COUNT", default_value = "1")]

@@ -55,6 +55,11 @@ pub enum DecoderError {
     /// Encodings that do not follow each other.
     #[error(transparent)]
     Order(#[from] WindowError),
+    /// A ladder with a model that the encoder does not know.
+    #[error(
+        "--when-late: another model needs another encoder; the asr node can change it, this one can do with a smaller beam, or skip"
+    )]
+    OtherModel,
     /// A change that cannot be made at run time.
     #[error(transparent)]
     Fixed(#[from] FixedArgument),

@@ -1,17 +1,13 @@
 //! What is recognised of a segment before it has ended.
 
-use undertone_messages::{Encoding, SAMPLE_RATE, Transcript, TranscriptStatus};
-use undertone_recognition::{Agreement, Recognition};
+use undertone_messages::{Encoding, Transcript};
+use undertone_recognition::{Agreement, Recognition, Schedule};
 
 use crate::arguments::Arguments;
 
 /// The previews of one session.
 pub(crate) struct Previews {
-    /// Samples from one to the next.
-    interval: u64,
-    /// The segment of the last preview, where its first began, and from which sample index on the next is due.
-    segment: Option<(u64, u64)>,
-    due: u64,
+    schedule: Schedule,
     agreement: Agreement,
     /// An encoding whose segment may be over, and what was recognised.
     recognised: Option<(Encoding, Recognition)>,
@@ -19,18 +15,18 @@ pub(crate) struct Previews {
 
 impl Previews {
     pub(crate) fn new(arguments: &Arguments) -> Self {
-        let interval = u64::from(arguments.preview_ms) * u64::from(SAMPLE_RATE / 1000);
-        Self { interval, segment: None, due: 0, agreement: Agreement::default(), recognised: None }
+        let schedule = Schedule::every(arguments.preview_ms);
+        Self { schedule, agreement: Agreement::default(), recognised: None }
     }
 
     /// Whether an encoding is to be recognised ahead of its time. One without frames takes an announced end back.
     pub(crate) fn is_due(&self, encoding: &Encoding) -> bool {
-        encoding.frames > 0 && (encoding.complete || encoding.end >= self.due)
+        encoding.frames > 0 && (encoding.complete || self.schedule.is_due_at(encoding.end))
     }
 
     /// Takes note of a preview that ends at sample index `end`.
     pub(crate) fn made(&mut self, end: u64) {
-        self.due = end + self.interval;
+        self.schedule.looked(end);
     }
 
     /// Keeps what was recognised of a segment whose end was announced.
@@ -44,18 +40,7 @@ impl Previews {
     }
 
     /// Makes a transcript a partial one, which tells what stands.
-    pub(crate) fn agree(&mut self, transcript: Transcript) -> Transcript {
-        let Transcript { segment, start, words, .. } = transcript;
-        let begun = self.segment.filter(|(number, _)| *number == segment).map_or(start, |(_, begun)| begun);
-        self.segment = Some((segment, begun));
-        let (words, stable) = self.agreement.take(segment, words);
-        Transcript {
-            start: begun,
-            text: words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
-            words,
-            stable: stable as u32,
-            status: TranscriptStatus::Partial,
-            ..transcript
-        }
+    pub(crate) fn partial(&mut self, transcript: Transcript) -> Transcript {
+        self.agreement.partial(transcript)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, SessionId, Transcript, WindowOrder, seconds};
-use undertone_recognition::{Guard, Recognition, Transcription, judge};
+use undertone_recognition::{Guard, Recognition, Relief, Rung, Transcription, judge};
 use undertone_stage::{Cancel, Factory, Preview, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
@@ -26,6 +27,10 @@ pub struct Decoder {
     order: WindowOrder,
     heard: Heard,
     previews: Previews,
+    /// How late the present segment is.
+    late: Duration,
+    /// What was done with less effort for it.
+    relief: Option<String>,
 }
 
 /// What was recognised of a segment so far.
@@ -34,11 +39,16 @@ struct Heard {
     /// Of each window, with its start in the segment.
     recognised: Vec<(u64, Recognition)>,
     energies: Vec<f32>,
+    /// What was done with less effort.
+    rung: Option<Rung>,
 }
 
 impl Decoder {
     fn new(arguments: &Arguments, recogniser: Arc<Mutex<Recogniser>>) -> Result<Self, DecoderError> {
         let language = lock(&recogniser).check_language(&arguments.language)?;
+        if arguments.when_late.iter().any(|rung| matches!(rung.relief, Relief::Model(_))) {
+            return Err(DecoderError::OtherModel);
+        }
         Ok(Self {
             recogniser,
             arguments: arguments.clone(),
@@ -46,7 +56,31 @@ impl Decoder {
             order: WindowOrder::default(),
             heard: Heard::default(),
             previews: Previews::new(arguments),
+            late: Duration::ZERO,
+            relief: None,
         })
+    }
+
+    /// Recognises a window of the segment that begins at `start`, with as much effort as there is time for.
+    fn hear(&mut self, encoding: &Encoding, start: u64, guard: &Guard) -> Result<(), DecoderError> {
+        self.heard.energies.extend_from_slice(&encoding.energies);
+        let recognition = match self.previews.take(encoding) {
+            Some(recognition) => Some(recognition),
+            None => {
+                let rung = Rung::find(&self.arguments.when_late, self.late);
+                let mut beam = Some(self.arguments.beam);
+                if let Some(rung) = rung.filter(|rung| rung.relief != Relief::Beam(self.arguments.beam)) {
+                    beam = if let Relief::Beam(beam) = rung.relief { Some(beam) } else { None };
+                    self.heard.rung = Some(rung.clone());
+                }
+                match beam {
+                    Some(beam) => self.recognise(encoding, guard, beam, &Cancel::default())?,
+                    None => None,
+                }
+            }
+        };
+        self.heard.recognised.extend(recognition.map(|recognition| (encoding.start - start, recognition)));
+        Ok(())
     }
 
     /// Recognises a window, unless it is cancelled.
@@ -54,6 +88,7 @@ impl Decoder {
         &self,
         encoding: &Encoding,
         guard: &Guard,
+        beam: u8,
         cancel: &Cancel,
     ) -> Result<Option<Recognition>, DecoderError> {
         let mut recogniser = lock(&self.recogniser);
@@ -64,7 +99,7 @@ impl Decoder {
             });
         }
         let samples = encoding.end.saturating_sub(encoding.start);
-        let Arguments { beam, timestamps, .. } = self.arguments;
+        let timestamps = self.arguments.timestamps;
         let search = Search { beam: beam.into(), timestamps, guard: *guard };
         let mut decoding = recogniser.begin(&encoding.states, self.language.as_deref(), search)?;
         while !cancel.is_cancelled() {
@@ -91,33 +126,37 @@ impl Stage for Decoder {
         let start = self.order.accept(&encoding)?;
         let Encoding { segment, end, complete, .. } = encoding;
         let length = end - start;
-        let short = complete.then(|| Transcription::too_short(length, self.arguments.minimum_ms)).flatten();
         let guard = self.guard(length);
-        let transcription = match short {
-            Some(rejected) => rejected,
-            None => {
-                let recognition = match self.previews.take(&encoding) {
-                    Some(recognised) => Some(recognised),
-                    None => self.recognise(&encoding, &guard, &Cancel::default())?,
-                };
-                self.heard
-                    .recognised
-                    .extend(recognition.map(|recognised| (encoding.start - start, recognised)));
-                self.heard.energies.extend_from_slice(&encoding.energies);
-                if !complete {
-                    return Ok(());
-                }
-                let Heard { recognised, energies } = std::mem::take(&mut self.heard);
-                judge(recognised, length, &energies, &guard, &self.arguments.limits)
-            }
+        let short = complete.then(|| Transcription::too_short(length, self.arguments.minimum_ms)).flatten();
+        if short.is_none() {
+            self.hear(&encoding, start, &guard)?;
+        }
+        if !complete {
+            return Ok(());
+        }
+        let Heard { recognised, energies, rung } = std::mem::take(&mut self.heard);
+        self.relief = rung.as_ref().map(Rung::text);
+        let degraded = self.relief.clone().unwrap_or_default();
+        let transcription = match (short, rung) {
+            (Some(short), _) => short,
+            (None, Some(Rung { relief: Relief::Skip, .. })) => Transcription::rejected(degraded.clone()),
+            (None, _) => judge(recognised, length, &energies, &guard, &self.arguments.limits),
         };
-        let recogniser = lock(&self.recogniser);
-        output.push(transcription.into_transcript(segment, start, end, recogniser.model().identity()));
+        let model = lock(&self.recogniser).model().identity().to_owned();
+        output.push(Transcript { degraded, ..transcription.into_transcript(segment, start, end, &model) });
         Ok(())
     }
 
     fn finish(&mut self, _: &mut Vec<Transcript>) -> Result<(), DecoderError> {
         Ok(self.order.finish()?)
+    }
+
+    fn lateness(&mut self, late: Duration) {
+        self.late = late;
+    }
+
+    fn relief(&mut self) -> Option<String> {
+        self.relief.take()
     }
 }
 
@@ -135,7 +174,9 @@ impl Preview for Decoder {
             return Ok(None);
         }
         let guard = self.guard(length);
-        let Some(recognition) = self.recognise(encoding, &guard, cancel)? else { return Ok(None) };
+        let Some(recognition) = self.recognise(encoding, &guard, self.arguments.beam, cancel)? else {
+            return Ok(None);
+        };
         let pieces = vec![(0, recognition.clone())];
         let transcription = judge(pieces, length, &encoding.energies, &guard, &self.arguments.limits);
         self.previews.made(end);
@@ -148,7 +189,7 @@ impl Preview for Decoder {
         }
         let model = lock(&self.recogniser).model().identity().to_owned();
         let transcript = transcription.into_transcript(segment, start, end, &model);
-        Ok(Some(self.previews.agree(transcript)))
+        Ok(Some(self.previews.partial(transcript)))
     }
 
     fn is_outdated(encoding: &Encoding, later: &Encoding) -> bool {

@@ -1,29 +1,25 @@
 //! What is encoded of a segment before it has ended.
 
 use undertone_messages::{Encoding, Phase, SAMPLE_RATE, Speech};
+use undertone_recognition::Schedule;
 
 use crate::arguments::Arguments;
 
 /// The previews of one session.
 #[derive(Debug)]
 pub(crate) struct Previews {
-    /// Samples from one to the next.
-    interval: u64,
+    schedule: Schedule,
     /// The most samples that one covers.
     longest: usize,
-    /// Sample index from which on the next is due.
-    due: u64,
     /// The end of a segment that was announced, and encoded as if the segment were whole.
     announced: Option<Encoding>,
 }
 
 impl Previews {
     pub(crate) fn new(arguments: &Arguments) -> Self {
-        let samples = |ms: u32| u64::from(ms) * u64::from(SAMPLE_RATE / 1000);
         Self {
-            interval: samples(arguments.preview_ms.get()),
-            longest: samples(arguments.preview_window_ms.get()) as usize,
-            due: 0,
+            schedule: Schedule::every(arguments.preview_ms.get()),
+            longest: arguments.preview_window_ms.get() as usize * (SAMPLE_RATE as usize / 1000),
             announced: None,
         }
     }
@@ -35,25 +31,20 @@ impl Previews {
 
     /// Takes note of a piece of speech.
     pub(crate) fn follow(&mut self, speech: &Speech) {
+        self.schedule.follow(speech);
         if speech.phase == Phase::Open {
-            // The first sample that sounds like speech is among the last of these: before it is the pre-roll.
-            self.due = speech.end + self.interval;
             self.announced = None;
         }
     }
 
-    /// Whether a preview is due.
+    /// Whether a preview is due, or an announced end to be taken back.
     pub(crate) fn is_due(&self, speech: &Speech) -> bool {
-        match speech.phase {
-            Phase::Tentative => true,
-            Phase::Open | Phase::More => self.announced.is_some() || speech.end >= self.due,
-            Phase::Silence | Phase::Final | Phase::Cancelled => false,
-        }
+        self.schedule.is_due(speech) || (speech.phase == Phase::More && self.announced.is_some())
     }
 
     /// Takes note of a preview that ends at sample index `end`.
     pub(crate) fn made(&mut self, end: u64) {
-        self.due = end + self.interval;
+        self.schedule.looked(end);
     }
 
     /// Keeps what was encoded of a segment whose end was announced.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, Phase, SessionId, Speech};
-use undertone_recognition::{Collector, POSITION, Segment, energies, windows};
+use undertone_recognition::{Collector, POSITION, Schedule, Segment, energies, windows};
 use undertone_stage::{Cancel, Factory, Preview, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
@@ -120,13 +120,7 @@ impl Preview for Encoder {
     }
 
     fn is_outdated(speech: &Speech, later: &Speech) -> bool {
-        match (speech.phase, later.phase) {
-            // The announced end is the end.
-            (Phase::Tentative, Phase::Final) => (speech.segment, speech.end) != (later.segment, later.end),
-            (Phase::Tentative, _) => true,
-            (_, Phase::More) => false,
-            _ => true,
-        }
+        Schedule::is_outdated(speech, later)
     }
 
     fn is_urgent(speech: &Speech) -> bool {

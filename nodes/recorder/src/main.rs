@@ -205,6 +205,7 @@ fn exception(place: String, incident: Incident) -> Exception {
         IncidentKind::Missing => ExceptionKind::Missing,
         IncidentKind::CutOff => ExceptionKind::CutOff,
         IncidentKind::Changed => ExceptionKind::Changed,
+        IncidentKind::Late => ExceptionKind::Late,
         IncidentKind::Replayed => ExceptionKind::Replayed,
     };
     Exception { kind, place, session, sample, amount, text }

@@ -1,0 +1,58 @@
+//! When a segment that is still open is worth another look.
+
+use undertone_messages::{Phase, SAMPLE_RATE, Speech};
+
+/// Times of previews on a session's clock: at regular intervals while somebody speaks, counted from a segment's first
+/// sound, and whenever its end is announced.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// Samples from one to the next.
+    interval: u64,
+    /// Sample index from which on the next is due.
+    due: u64,
+}
+
+impl Schedule {
+    /// Looks every `milliseconds`.
+    pub fn every(milliseconds: u32) -> Self {
+        Self { interval: u64::from(milliseconds) * u64::from(SAMPLE_RATE / 1000), due: 0 }
+    }
+
+    /// Takes note of a piece of speech.
+    pub fn follow(&mut self, speech: &Speech) {
+        if speech.phase == Phase::Open {
+            // The first sound is in the last frame of these samples; before it is the pre-roll.
+            self.due = speech.end + self.interval;
+        }
+    }
+
+    /// Whether a look is due when this piece of speech has come.
+    pub fn is_due(&self, speech: &Speech) -> bool {
+        match speech.phase {
+            Phase::Tentative => true,
+            Phase::Open | Phase::More => self.is_due_at(speech.end),
+            Phase::Silence | Phase::Final | Phase::Cancelled => false,
+        }
+    }
+
+    /// Whether a look at what ends at this sample index is due.
+    pub fn is_due_at(&self, end: u64) -> bool {
+        end >= self.due
+    }
+
+    /// Takes note of a look at what ends at sample index `end`.
+    pub fn looked(&mut self, end: u64) {
+        self.due = end + self.interval;
+    }
+
+    /// Whether a look at `speech` has become useless, now that there is a `later` piece: the announced end was none, or what
+    /// is begun is to make way for the end.
+    pub fn is_outdated(speech: &Speech, later: &Speech) -> bool {
+        match (speech.phase, later.phase) {
+            (Phase::Tentative, Phase::Final) => (speech.segment, speech.end) != (later.segment, later.end),
+            (Phase::Tentative, _) => true,
+            (_, Phase::More) => false,
+            _ => true,
+        }
+    }
+}
