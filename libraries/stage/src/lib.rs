@@ -3,13 +3,18 @@
 //! A stage with one input and one output is a [`Stage`]: pure code that turns message bodies into message bodies. It
 //! knows no clock, no dora and no environment, and what it gives depends on what it was given alone, so one
 //! implementation serves a node of its own, an in-process operator, a unit test and the preparation of training data.
-//! A stage sees one session; [`Sessions`] keeps one for each.
+//! A stage sees one session; [`Sessions`] keeps one for each. A stage with several inputs is a [`Join`], and
+//! [`JoinSessions`] does for it what [`Sessions`] does for others.
+
+mod join;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use undertone_messages::{Body, Message, SessionId};
+
+pub use join::{Join, JoinSessions, Numbered, SessionError};
 
 /// One session's pass through a stage.
 pub trait Stage {

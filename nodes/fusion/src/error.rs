@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use undertone_messages::{Phase, SessionId};
+use undertone_messages::Phase;
 
 /// What is wrong with the arguments, the graph or an input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -216,16 +216,6 @@ pub enum FusionError {
         /// Another input, its model and labels.
         other: String,
     },
-}
-
-/// What is wrong, and in which session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("session `{session}`: {error}")]
-pub struct SessionError {
-    /// The session.
-    pub session: SessionId,
-    /// What is wrong.
-    pub error: FusionError,
 }
 
 /// Segments in words.

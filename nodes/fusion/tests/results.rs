@@ -9,10 +9,11 @@
 mod streams;
 
 use streams::{Sent, Step, config, emotion, run, segment, speech, text, transcript, voice};
-use undertone_fusion::{Config, Emotion, FusionError};
+use undertone_fusion::{Config, Emotion, Fusion, FusionError};
 use undertone_messages::{
     Contribution, Detail, Phase, Profile, Scope, Sentiment, SentimentStatus, TranscriptStatus,
 };
+use undertone_stage::Join;
 
 const ALL: [&str; 4] = ["speech", "acoustic", "text", "transcript"];
 
@@ -407,7 +408,7 @@ fn streams_that_break_the_contract_are_refused() {
 
 #[test]
 fn changed_arguments_count_from_the_next_result_on() {
-    let mut fusion = undertone_fusion::Fusion::new(config(&["speech", "acoustic"], &[]));
+    let mut fusion = Fusion::begin(&config(&["speech", "acoustic"], &[]));
     let mut output = vec![];
     for (number, below) in [(0, "0.6"), (1, "0.4")] {
         fusion.adjust(config(&["speech", "acoustic"], &["--abstain-below", below]));

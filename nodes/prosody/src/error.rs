@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use undertone_messages::{Phase, SessionId};
+use undertone_messages::Phase;
 
 /// What is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,14 +61,4 @@ pub enum ProsodyError {
         /// The segment.
         segment: u64,
     },
-}
-
-/// What is wrong, and in which session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("session `{session}`: {error}")]
-pub struct SessionError {
-    /// The session.
-    pub session: SessionId,
-    /// What is wrong.
-    pub error: ProsodyError,
 }
