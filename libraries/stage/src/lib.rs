@@ -6,6 +6,7 @@
 //! A stage sees one session; [`Sessions`] keeps one for each. A stage with several inputs is a [`Join`], and
 //! [`JoinSessions`] does for it what [`Sessions`] does for others.
 
+mod course;
 mod join;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use undertone_messages::{Body, Message, SessionId};
 
+pub use course::{Course, CourseError};
 pub use join::{Join, JoinSessions, Numbered, SessionError};
 
 /// One session's pass through a stage.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use undertone_messages::{
     Detail, Emotion, Sentiment, SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark,
 };
-use undertone_stage::Join;
+use undertone_stage::{Course, Join};
 
 use crate::branch::{Branch, Standing};
 use crate::config::Config;
@@ -72,12 +72,8 @@ impl Join for Fusion {
     fn end(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), FusionError> {
         if input == SPEECH {
             self.ledger.end()?;
-        } else if let Some(estimates) = self.estimates.get_mut(input) {
-            estimates.branch.end()?;
-        } else if let Some(branch) = self.transcript.as_mut().filter(|_| input == TRANSCRIPT) {
-            branch.end()?;
         } else {
-            return Err(self.config.inputs.unknown(input));
+            self.course(input)?.end()?;
         }
         self.advance(output)
     }
@@ -87,21 +83,15 @@ impl Join for Fusion {
         if input == SPEECH {
             return if self.ledger.has_ended() { Ok(()) } else { Err(FusionError::LedgerLost) };
         }
-        if let Some(estimates) = self.estimates.get_mut(input) {
-            estimates.branch.lose();
-        } else if let Some(branch) = self.transcript.as_mut().filter(|_| input == TRANSCRIPT) {
-            branch.lose();
-        } else {
-            return Err(self.config.inputs.unknown(input));
-        }
+        self.course(input)?.lose();
         self.advance(output)
     }
 
     fn has_ended(&self, input: &str) -> bool {
         match input {
             SPEECH => self.ledger.has_ended(),
-            TRANSCRIPT => self.transcript.as_ref().is_some_and(Branch::is_over),
-            _ => self.estimates.get(input).is_some_and(|estimates| estimates.branch.is_over()),
+            TRANSCRIPT => self.transcript.as_ref().is_some_and(|branch| branch.course.is_over()),
+            _ => self.estimates.get(input).is_some_and(|estimates| estimates.branch.course.is_over()),
         }
     }
 
@@ -176,6 +166,15 @@ impl Fusion {
         };
         branch.accept(transcript, past)?;
         self.advance(output)
+    }
+
+    /// The course of an input that is not the ledger.
+    fn course(&mut self, input: &str) -> Result<&mut Course, FusionError> {
+        let course = match input {
+            TRANSCRIPT => self.transcript.as_mut().map(|branch| &mut branch.course),
+            _ => self.estimates.get_mut(input).map(|estimates| &mut estimates.branch.course),
+        };
+        course.ok_or_else(|| self.config.inputs.unknown(input))
     }
 
     fn cancel(&mut self, segment: u64) -> Result<(), FusionError> {
@@ -310,11 +309,11 @@ impl Fusion {
         let mut over = self.ledger.front().is_none();
         for estimates in self.estimates.values() {
             estimates.branch.check(&segments)?;
-            over &= estimates.branch.is_over();
+            over &= estimates.branch.course.is_over();
         }
         if let Some(branch) = &self.transcript {
             branch.check(&segments)?;
-            over &= branch.is_over();
+            over &= branch.course.is_over();
         }
         if over && !self.done {
             self.done = true;

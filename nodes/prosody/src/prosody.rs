@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use undertone_messages::{Features, Phase, ScalarBuffer, Scope, Speech, Statistics, Transcript};
-use undertone_stage::Join;
+use undertone_stage::{CourseError, Join};
 
 use crate::arguments::Config;
 use crate::error::ProsodyError;
@@ -81,7 +81,7 @@ impl Join for Prosody {
         if input == SPEECH {
             self.end_speech(output)?;
         } else if let Some(rates) = &mut self.rates {
-            rates.end()?;
+            rates.course.end()?;
         }
         self.advance(output)
     }
@@ -90,13 +90,17 @@ impl Join for Prosody {
     /// segments go without a speaking rate from now on, and say why.
     fn lose(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
         if let (TRANSCRIPT, Some(rates)) = (input, &mut self.rates) {
-            rates.lose();
+            rates.course.lose();
         }
         self.advance(output)
     }
 
     fn has_ended(&self, input: &str) -> bool {
-        if input == SPEECH { self.ended } else { self.rates.as_ref().is_none_or(Rates::is_over) }
+        if input == SPEECH {
+            self.ended
+        } else {
+            self.rates.as_ref().is_none_or(|rates| rates.course.is_over())
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -117,7 +121,7 @@ impl Prosody {
             done: false,
             running: Running::default(),
             held: VecDeque::new(),
-            rates: transcript.then(Rates::default),
+            rates: transcript.then(Rates::new),
         }
     }
 
@@ -128,7 +132,7 @@ impl Prosody {
     /// The message does not follow the one before, or as [`Prosody::transcript`].
     pub fn speech(&mut self, speech: &Speech, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
         if self.ended {
-            return Err(ProsodyError::AfterEnd { input: SPEECH });
+            return Err(CourseError::AfterEnd { input: SPEECH.to_owned() }.into());
         }
         if speech.phase == Phase::Silence {
             return Ok(());
@@ -174,7 +178,7 @@ impl Prosody {
 
     fn end_speech(&mut self, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
         if self.ended {
-            return Err(ProsodyError::AfterEnd { input: SPEECH });
+            return Err(CourseError::AfterEnd { input: SPEECH.to_owned() }.into());
         }
         if let Some(open) = self.open {
             return Err(ProsodyError::Unfinished { segment: open.number });

@@ -335,8 +335,8 @@ fn inputs_that_contradict_each_other_are_refused() {
         run().unwrap_err().to_string()
     };
     let done = |segment| transcript(segment, TranscriptStatus::Final);
-    assert!(error(final_of(0), vec![]).contains("nothing final for segment 0"));
-    assert!(error(final_of(0), vec![done(1)]).contains("nothing final for segment 0"));
+    assert!(error(final_of(0), vec![]).contains("no closing message for segment 0"));
+    assert!(error(final_of(0), vec![done(1)]).contains("no closing message for segment 0"));
     assert!(error(final_of(0), vec![done(0), done(0)]).contains("session `s`"));
     assert!(error(final_of(0), vec![done(0), done(1)]).contains("segment 1 that `speech` has not"));
     let mut open = final_of(3);
