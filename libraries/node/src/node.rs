@@ -14,6 +14,7 @@ use dora_node_api::{DoraArray, DoraNode, EventStream, StopCause};
 use eyre::{Context, Result, bail, eyre};
 use serde_yaml_ng::Value;
 use undertone_messages::{Body, Header, Message, Sequence, SequenceError, SessionId};
+use undertone_stage::{Join, JoinSessions};
 
 use crate::alarm::Alarm;
 use crate::report::{Incident, IncidentKind, InputReport, NodeReport, Reports, Wire};
@@ -302,6 +303,24 @@ impl<A: Parser + Clone> Node<A> {
     /// Whether dora has asked the node to stop.
     pub fn stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Checks, once all inputs have closed, that no session waits for one. A stream that was cut off is noticed when that
+    /// happens; one of which nothing has arrived, not even its first message, only by the session's other inputs.
+    ///
+    /// # Errors
+    ///
+    /// A session waits: which, and for what.
+    pub fn check_ends<J: Join>(&self, sessions: &JoinSessions<J>) -> Result<()> {
+        let Some(session) = self.inputs().find_map(|input| sessions.unfinished(input).next()) else {
+            return Ok(());
+        };
+        let waits_for = |input: &&str| sessions.unfinished(input).any(|unfinished| unfinished == session);
+        let wires: Vec<_> = self.inputs().filter(waits_for).filter_map(|input| self.wire(input)).collect();
+        bail!(
+            "nothing of session `{session}` has arrived from {}, while it has from others",
+            wires.join(" and ")
+        )
     }
 
     /// Waits for the next event. `None` means that the node's work is done: all inputs have closed, or dora asked it

@@ -4,8 +4,11 @@
 //! knows no clock, no dora and no environment, and what it gives depends on what it was given alone, so one
 //! implementation serves a node of its own, an in-process operator, a unit test and the preparation of training data.
 //! A stage sees one session; [`Sessions`] keeps one for each. One that can say something of a segment before it has ended
-//! is a [`Preview`] too.
+//! is a [`Preview`] too. A stage with several inputs is a [`Join`], and [`JoinSessions`] does for it what [`Sessions`] does
+//! for others.
 
+mod course;
+mod join;
 mod preview;
 
 use std::collections::BTreeMap;
@@ -15,7 +18,9 @@ use std::time::Duration;
 
 use undertone_messages::{Body, Message, SessionId};
 
-pub use crate::preview::{Cancel, Preview};
+pub use course::{Course, CourseError};
+pub use join::{Join, JoinSessions, Numbered, SessionError};
+pub use preview::{Cancel, Preview};
 
 /// One session's pass through a stage.
 pub trait Stage {

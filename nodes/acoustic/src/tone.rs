@@ -57,8 +57,8 @@ pub enum ToneError {
 pub struct Tone {
     model: Arc<Mutex<ToneModel>>,
     order: WindowOrder,
-    /// Of the segment so far, those of each of the model's layers.
-    states: Vec<Vec<f32>>,
+    /// Of the windows before the segment's last, the states of each of the model's layers.
+    earlier: Vec<Vec<f32>>,
 }
 
 impl Stage for Tone {
@@ -70,15 +70,18 @@ impl Stage for Tone {
         let start = self.order.accept(&encoding)?;
         let mut model = lock(&self.model);
         check_encoder(&model, &encoding)?;
-        self.states.resize(model.states.layers.len(), Vec::new());
-        for (all, layer) in self.states.iter_mut().zip(&model.states.layers) {
-            all.extend_from_slice(states(&model, &encoding, *layer)?);
-        }
+        let known = &model.states;
+        let layers = known.layers.iter().map(|layer| states(&model, &encoding, *layer));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        self.earlier.resize(layers.len(), Vec::new());
+        let layers = self.earlier.iter_mut().zip(layers);
         if !encoding.complete {
+            layers.for_each(|(earlier, states)| earlier.extend_from_slice(states));
             return Ok(());
         }
-        let states = std::mem::take(&mut self.states).concat();
-        let known = &model.states;
+        let states: Vec<&[f32]> = layers.flat_map(|(earlier, states)| [&earlier[..], states]).collect();
+        let states = states.concat();
+        self.earlier.clear();
         let (count, minimum) = (states.len() / (known.layers.len() * known.width), model.minimum);
         let emotion = emotion(&model.classifier, encoding.segment, Scope::Segment, start..encoding.end);
         output.push(if count < minimum {
@@ -172,7 +175,7 @@ impl Factory for ToneFactory {
     }
 
     fn create(&mut self, _: &Arguments, _: &SessionId) -> Result<Tone, ToneError> {
-        Ok(Tone { model: Arc::clone(&self.model), order: WindowOrder::default(), states: Vec::new() })
+        Ok(Tone { model: Arc::clone(&self.model), order: WindowOrder::default(), earlier: Vec::new() })
     }
 
     fn adjust(&mut self, arguments: &Arguments, _: &mut Tone) -> Result<(), ToneError> {

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use undertone_messages::{Phase, SessionId};
+use undertone_messages::Phase;
+use undertone_stage::CourseError;
 
 /// What is wrong with the arguments, the graph or an input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,34 +76,9 @@ pub enum FusionError {
         "input `speech` ended early, so it is not known which segments there are; the node that it is wired to failed"
     )]
     LedgerLost,
-    /// A stream went on behind its end.
-    #[error("input `{input}` went on behind the last message of its stream")]
-    AfterEnd {
-        /// The input.
-        input: String,
-    },
-    /// A message of a segment that the input has closed, or came back to.
-    #[error(
-        "input `{input}`: a message of segment {segment} behind one of segment {latest} or behind the one that closes it; a node must send the segments in order and close each once"
-    )]
-    OutOfOrder {
-        /// The input.
-        input: String,
-        /// The segment of the message.
-        segment: u64,
-        /// The latest segment before it.
-        latest: u64,
-    },
-    /// A segment was never closed.
-    #[error(
-        "input `{input}` has no closing message for segment {segment}; a node must close each segment that ends, if need be with a reason instead of an estimate"
-    )]
-    Skipped {
-        /// The input.
-        input: String,
-        /// The segment.
-        segment: u64,
-    },
+    /// A stream is not in order.
+    #[error(transparent)]
+    Course(#[from] CourseError),
     /// A closing message for a segment that was given up.
     #[error(
         "input `{input}` closes segment {segment}, which vad cancelled; a node must forget a cancelled segment"
@@ -216,16 +192,6 @@ pub enum FusionError {
         /// Another input, its model and labels.
         other: String,
     },
-}
-
-/// What is wrong, and in which session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("session `{session}`: {error}")]
-pub struct SessionError {
-    /// The session.
-    pub session: SessionId,
-    /// What is wrong.
-    pub error: FusionError,
 }
 
 /// Segments in words.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use undertone_messages::{
     Detail, Emotion, Sentiment, SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark,
 };
+use undertone_stage::{Course, Join};
 
 use crate::branch::{Branch, Standing};
 use crate::config::Config;
@@ -49,9 +50,12 @@ pub struct Fusion {
     done: bool,
 }
 
-impl Fusion {
-    /// The state at the beginning of a session.
-    pub fn new(config: Config) -> Self {
+impl Join for Fusion {
+    type Config = Config;
+    type Output = Output;
+    type Error = FusionError;
+
+    fn begin(config: &Config) -> Self {
         let estimates =
             |input: &String| (input.clone(), Estimates { branch: Branch::new(input), known: None });
         Self {
@@ -61,10 +65,42 @@ impl Fusion {
             transcript: config.inputs.transcript.then(|| Branch::new(TRANSCRIPT)),
             watermark: 0,
             done: false,
-            config,
+            config: config.clone(),
         }
     }
 
+    fn end(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        if input == SPEECH {
+            self.ledger.end()?;
+        } else {
+            self.course(input)?.end()?;
+        }
+        self.advance(output)
+    }
+
+    /// Without the ledger there is no way to go on: its loss is an error.
+    fn lose(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        if input == SPEECH {
+            return if self.ledger.has_ended() { Ok(()) } else { Err(FusionError::LedgerLost) };
+        }
+        self.course(input)?.lose();
+        self.advance(output)
+    }
+
+    fn has_ended(&self, input: &str) -> bool {
+        match input {
+            SPEECH => self.ledger.has_ended(),
+            TRANSCRIPT => self.transcript.as_ref().is_some_and(|branch| branch.course.is_over()),
+            _ => self.estimates.get(input).is_some_and(|estimates| estimates.branch.course.is_over()),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+impl Fusion {
     /// Changes the arguments from the next result on. The configuration must be for the same inputs.
     pub fn adjust(&mut self, config: Config) {
         debug_assert_eq!(self.config.inputs, config.inputs);
@@ -72,11 +108,6 @@ impl Fusion {
             self.provisional.clear();
         }
         self.config = config;
-    }
-
-    /// Whether the outputs' streams have ended.
-    pub fn is_done(&self) -> bool {
-        self.done
     }
 
     /// Takes a message of the ledger and appends what can be sent now to `output`.
@@ -137,51 +168,13 @@ impl Fusion {
         self.advance(output)
     }
 
-    /// Takes the last message of `input` and appends what can be sent now to `output`.
-    ///
-    /// # Errors
-    ///
-    /// The stream has ended before, or has left out a segment.
-    pub fn end(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), FusionError> {
-        if input == SPEECH {
-            self.ledger.end()?;
-        } else if let Some(estimates) = self.estimates.get_mut(input) {
-            estimates.branch.end()?;
-        } else if let Some(branch) = self.transcript.as_mut().filter(|_| input == TRANSCRIPT) {
-            branch.end()?;
-        } else {
-            return Err(self.config.inputs.unknown(input));
-        }
-        self.advance(output)
-    }
-
-    /// Takes note that nothing more will come on `input`, and appends what can be sent now to `output`. If its stream
-    /// has ended as it should, nothing happens.
-    ///
-    /// # Errors
-    ///
-    /// The input is the ledger, or as [`Fusion::emotion`].
-    pub fn lost(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), FusionError> {
-        if input == SPEECH {
-            return if self.ledger.has_ended() { Ok(()) } else { Err(FusionError::LedgerLost) };
-        }
-        if let Some(estimates) = self.estimates.get_mut(input) {
-            estimates.branch.lose();
-        } else if let Some(branch) = self.transcript.as_mut().filter(|_| input == TRANSCRIPT) {
-            branch.lose();
-        } else {
-            return Err(self.config.inputs.unknown(input));
-        }
-        self.advance(output)
-    }
-
-    /// Whether the stream of `input` has ended or was lost.
-    pub fn has_ended(&self, input: &str) -> bool {
-        match input {
-            SPEECH => self.ledger.has_ended(),
-            TRANSCRIPT => self.transcript.as_ref().is_some_and(Branch::is_over),
-            _ => self.estimates.get(input).is_some_and(|estimates| estimates.branch.is_over()),
-        }
+    /// The course of an input that is not the ledger.
+    fn course(&mut self, input: &str) -> Result<&mut Course, FusionError> {
+        let course = match input {
+            TRANSCRIPT => self.transcript.as_mut().map(|branch| &mut branch.course),
+            _ => self.estimates.get_mut(input).map(|estimates| &mut estimates.branch.course),
+        };
+        course.ok_or_else(|| self.config.inputs.unknown(input))
     }
 
     fn cancel(&mut self, segment: u64) -> Result<(), FusionError> {
@@ -318,11 +311,11 @@ impl Fusion {
         let mut over = self.ledger.front().is_none();
         for estimates in self.estimates.values() {
             estimates.branch.check(&segments)?;
-            over &= estimates.branch.is_over();
+            over &= estimates.branch.course.is_over();
         }
         if let Some(branch) = &self.transcript {
             branch.check(&segments)?;
-            over &= branch.is_over();
+            over &= branch.course.is_over();
         }
         if over && !self.done {
             self.done = true;
@@ -365,7 +358,7 @@ mod tests {
         let inputs = Inputs::new(["speech", "acoustic", "text"]).unwrap();
         let config =
             Config::new(&Arguments::parse_from(["fusion", "--pooling", "mean"]), inputs, None).unwrap();
-        let mut fusion = Fusion::new(config);
+        let mut fusion = Fusion::begin(&config);
         let mut output = Vec::new();
         for segment in 0..100 {
             let cancelled = segment % 3 == 0;

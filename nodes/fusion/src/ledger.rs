@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use undertone_messages::{Phase, Speech};
+use undertone_stage::CourseError;
 
 use crate::SPEECH;
 use crate::error::FusionError;
@@ -54,7 +55,7 @@ impl Ledger {
     /// Takes a message.
     pub(crate) fn push(&mut self, speech: &Speech) -> Result<News, FusionError> {
         if self.ended {
-            return Err(FusionError::AfterEnd { input: SPEECH.to_owned() });
+            return Err(CourseError::AfterEnd { input: SPEECH.to_owned() }.into());
         }
         let Speech { segment, start, end, phase, .. } = *speech;
         match (phase, self.open) {
@@ -88,7 +89,7 @@ impl Ledger {
     /// Takes note of the ledger's last message.
     pub(crate) fn end(&mut self) -> Result<(), FusionError> {
         if self.ended {
-            return Err(FusionError::AfterEnd { input: SPEECH.to_owned() });
+            return Err(CourseError::AfterEnd { input: SPEECH.to_owned() }.into());
         }
         if let Some((segment, start)) = self.open {
             let state = "the stream ended while it was open".to_owned();
@@ -209,6 +210,6 @@ mod tests {
         ledger.push(&speech(Phase::Final, 0, 0, 20)).unwrap();
         ledger.end().unwrap();
         let late = ledger.push(&speech(Phase::Silence, 1, 30, 30));
-        assert_eq!(late, Err(FusionError::AfterEnd { input: "speech".to_owned() }));
+        assert_eq!(late, Err(CourseError::AfterEnd { input: "speech".to_owned() }.into()));
     }
 }

@@ -73,15 +73,13 @@ mod ledger;
 mod model;
 mod opinion;
 mod pool;
-mod sessions;
 
 pub use arguments::{Arguments, Mapping, MissingLabels, Pooling, Share, Weighting};
 pub use config::{Config, Inputs};
 pub use defect::{Defect, Defects};
-pub use error::{FusionError, SessionError};
+pub use error::FusionError;
 pub use fusion::{Fusion, Output};
 pub use model::Model;
-pub use sessions::{OutputMessage, Sessions};
 pub use undertone_messages::{Emotion, Speech, Transcript};
 
 /// The input that carries the ledger.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use eyre::{Result, bail};
 use undertone_fusion::{
-    Arguments, Config, Defects, Inputs as Branches, Model, OutputMessage, SPEECH, Sessions, TRANSCRIPT,
+    Arguments, Config, Defects, Fusion, Inputs as Branches, Model, Output, SPEECH, TRANSCRIPT,
 };
 use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
 use undertone_node::{Delivery, Event, Inputs, Node, Outputs, Start, Trace};
-use undertone_stage::check_fixed;
+use undertone_stage::{JoinSessions, Numbered, check_fixed};
 
 fn main() -> ExitCode {
     undertone_node::run(fuse)
@@ -25,12 +25,12 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
         node.uses(model.files().clone());
     }
     let branches = Branches::new(node.inputs())?;
-    let mut sessions = Sessions::new(Config::new(&arguments, branches.clone(), model.clone())?);
+    let mut sessions = JoinSessions::new(Config::new(&arguments, branches.clone(), model.clone())?);
     let mut causes = Causes::default();
     let mut defects = Defects::new(arguments.defect);
     let mut lost = None;
     while let Some(event) = node.next_event()? {
-        let (messages, trace) = match event {
+        let (sent, trace) = match event {
             Event::Message(delivery) => {
                 let sent = take(&mut node, &mut sessions, &mut causes, &mut defects, &delivery)?;
                 (sent, delivery.trace)
@@ -44,22 +44,24 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
             }
             Event::Arguments(changed) => {
                 match adjusted(&changed, &arguments, &branches, model.clone()) {
-                    Ok(config) => sessions.adjust(&config),
+                    Ok(config) => sessions.adjust(config, Fusion::adjust),
                     Err(error) => tracing::error!("the arguments stay as they were: {error}"),
                 }
                 continue;
             }
         };
-        for message in messages {
-            match message {
-                OutputMessage::Provisional(message) => node.send("provisional", message, &trace)?,
-                OutputMessage::Sentiment(mut message) => {
-                    defects.spoil(message.body.as_mut());
-                    let segment = message.body.as_ref().map(|sentiment| sentiment.segment);
-                    let cause = causes.take(&message.session, segment).unwrap_or_else(|| trace.clone());
-                    node.send("sentiment", message, &cause)?;
+        for Numbered { session, seq, output } in sent {
+            match output {
+                Output::Provisional(body) => {
+                    node.send("provisional", Message { session, seq, body }, &trace)?;
                 }
-                OutputMessage::Watermark(message) => node.send("watermark", message, &trace)?,
+                Output::Sentiment(mut body) => {
+                    defects.spoil(body.as_mut());
+                    let segment = body.as_ref().map(|sentiment| sentiment.segment);
+                    let cause = causes.take(&session, segment).unwrap_or_else(|| trace.clone());
+                    node.send("sentiment", Message { session, seq, body }, &cause)?;
+                }
+                Output::Watermark(body) => node.send("watermark", Message { session, seq, body }, &trace)?,
             }
         }
     }
@@ -67,7 +69,7 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     match lost {
         Some(reason) => bail!("{reason}"),
         None if node.stopped() => Ok(()),
-        None => check_ends(&node, &sessions),
+        None => node.check_ends(&sessions),
     }
 }
 
@@ -82,39 +84,32 @@ fn adjusted(
     Ok(Config::new(changed, branches.clone(), model)?)
 }
 
-/// Checks that no session waits for an input that has closed. A stream that was cut off is noticed when that happens;
-/// one of which nothing has arrived, not even its first message, only by the session's other inputs.
-fn check_ends(node: &Node<Arguments>, sessions: &Sessions) -> Result<()> {
-    let Some(session) = node.inputs().find_map(|input| sessions.unfinished(input).into_iter().next()) else {
-        return Ok(());
-    };
-    let lacks = |input: &&str| sessions.unfinished(input).contains(&session);
-    let wires: Vec<&str> = node.inputs().filter(lacks).filter_map(|input| node.wire(input)).collect();
-    bail!("nothing of session `{session}` has arrived from {}, while it has from others", wires.join(" and "))
-}
-
 /// Hands a message to its session.
 fn take(
     node: &mut Node<Arguments>,
-    sessions: &mut Sessions,
+    sessions: &mut JoinSessions<Fusion>,
     causes: &mut Causes,
     defects: &mut Defects,
     delivery: &Delivery,
-) -> Result<Vec<OutputMessage>> {
+) -> Result<Vec<Numbered<Output>>> {
     match delivery.input.as_str() {
-        SPEECH => Ok(sessions.speech(node.read::<Speech>(delivery)?)?),
+        SPEECH => {
+            let message = node.read::<Speech>(delivery)?;
+            Ok(sessions.push(SPEECH, message, |fusion, speech, output| fusion.speech(&speech, output))?)
+        }
         TRANSCRIPT => {
             let message = node.read::<Transcript>(delivery)?;
             causes.note(&message, delivery, |body| {
                 (body.status != TranscriptStatus::Partial).then_some(body.segment)
             });
-            Ok(sessions.transcript(message)?)
+            Ok(sessions.push(TRANSCRIPT, message, Fusion::transcript)?)
         }
         input => {
             let message = node.read::<Emotion>(delivery)?;
             defects.see(message.body.as_ref());
             causes.note(&message, delivery, |body| (body.scope == Scope::Segment).then_some(body.segment));
-            Ok(sessions.emotion(input, message)?)
+            Ok(sessions
+                .push(input, message, |fusion, emotion, output| fusion.emotion(input, emotion, output))?)
         }
     }
 }

@@ -29,27 +29,42 @@ pub struct Model {
     identity: String,
     files: BTreeMap<String, String>,
     labels: Vec<String>,
-    fits: BTreeMap<BTreeSet<String>, Fit>,
+    fits: BTreeMap<BTreeSet<String>, Fits>,
 }
 
-/// What was learned of models whose estimates come together.
+/// What was learned of models whose estimates come together, for each weighting.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Fit {
+struct Fits {
+    learned: Logistic,
+    fixed: Scaling,
+    entropy: Scaling,
+}
+
+/// What was learned of models whose estimates come together, for one weighting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fit<'a> {
+    /// The logarithmic pool itself.
+    Logarithmic(&'a Logistic),
+    /// How sure the linear pool really is.
+    Linear(&'a Scaling),
+}
+
+/// A logistic regression on log-probabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Logistic {
     /// For each model, how much the logarithm of its probability of each label counts.
     pub(crate) weights: BTreeMap<String, Vec<f64>>,
     /// What is added for each label.
     pub(crate) bias: Vec<f64>,
-    learned: Vec<f64>,
-    fixed: Scaling,
-    entropy: Scaling,
+    confidence: Vec<f64>,
 }
 
 /// How a linear pool becomes calibrated.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Scaling {
+pub(crate) struct Scaling {
     /// What the logarithms of the probabilities are divided by.
-    temperature: f64,
+    pub(crate) temperature: f64,
     confidence: Vec<f64>,
 }
 
@@ -92,8 +107,8 @@ impl Model {
         for fields in config.required::<Vec<FitFields>>("fits")? {
             let models: BTreeSet<String> = fields.models.iter().cloned().collect();
             let problem = |problem: &str| config.problem(&format!("the fit of {models:?}: {problem}"));
-            let fit = Fit::read(fields, labels.len()).map_err(problem)?;
-            if fits.insert(models.clone(), fit).is_some() {
+            let read = Fits::read(fields, labels.len()).map_err(problem)?;
+            if fits.insert(models.clone(), read).is_some() {
                 return Err(problem("is there twice"));
             }
         }
@@ -115,9 +130,13 @@ impl Model {
         &self.labels
     }
 
-    /// The fit of these models.
-    pub(crate) fn fit(&self, models: &BTreeSet<String>) -> Option<&Fit> {
-        self.fits.get(models)
+    /// The fit of these models with a weighting.
+    pub(crate) fn fit(&self, models: &BTreeSet<String>, weighting: Weighting) -> Option<Fit<'_>> {
+        self.fits.get(models).map(|fits| match weighting {
+            Weighting::Fixed => Fit::Linear(&fits.fixed),
+            Weighting::Entropy => Fit::Linear(&fits.entropy),
+            Weighting::Learned => Fit::Logarithmic(&fits.learned),
+        })
     }
 
     /// The sets of models that there are fits of, for error messages.
@@ -127,7 +146,7 @@ impl Model {
     }
 }
 
-impl Fit {
+impl Fits {
     fn read(fields: FitFields, labels: usize) -> Result<Self, &'static str> {
         let FitFields { models, learned, fixed, entropy } = fields;
         let lengths_fit = learned.weights.len() == models.len()
@@ -150,25 +169,16 @@ impl Fit {
             return Err("each `temperature` must be above 0");
         }
         let weights = models.into_iter().zip(learned.weights).collect();
-        Ok(Self { weights, bias: learned.bias, learned: learned.confidence, fixed, entropy })
+        let learned = Logistic { weights, bias: learned.bias, confidence: learned.confidence };
+        Ok(Self { learned, fixed, entropy })
     }
+}
 
-    /// What the logarithms of probabilities that were pooled in this way are divided by.
-    pub(crate) fn temperature(&self, weighting: Weighting) -> f64 {
-        match weighting {
-            Weighting::Fixed => self.fixed.temperature,
-            Weighting::Entropy => self.entropy.temperature,
-            Weighting::Learned => 1.0,
-        }
-    }
-
+impl Fit<'_> {
     /// The confidence that a share `coverage` of held-out results had, or more.
-    pub(crate) fn threshold(&self, weighting: Weighting, coverage: f64) -> f64 {
-        let quantiles = match weighting {
-            Weighting::Fixed => &self.fixed.confidence,
-            Weighting::Entropy => &self.entropy.confidence,
-            Weighting::Learned => &self.learned,
-        };
+    pub(crate) fn threshold(self, coverage: f64) -> f64 {
+        let (Self::Logarithmic(Logistic { confidence: quantiles, .. })
+        | Self::Linear(Scaling { confidence: quantiles, .. })) = self;
         let place = (1.0 - coverage) * (quantiles.len() - 1) as f64;
         let at = |place: f64| quantiles.get(place as usize).copied().unwrap_or(0.0);
         let (below, above) = (at(place.floor()), at(place.ceil()));
@@ -203,21 +213,26 @@ mod tests {
     fn a_fit_is_found_by_the_models_that_it_was_made_for() {
         let model = with(|_| {}).unwrap();
         let set = |models: &[&str]| models.iter().map(|model| (*model).to_owned()).collect::<BTreeSet<_>>();
-        let fit = model.fit(&set(&["voice@1", "text@1"])).unwrap();
-        assert_eq!((fit.weights["text@1"][1], fit.weights["voice@1"][0]), (0.5, 2.0));
-        assert_eq!(
-            [Weighting::Fixed, Weighting::Entropy, Weighting::Learned].map(|w| fit.temperature(w)),
-            [1.5, 0.5, 1.0]
-        );
-        assert_eq!(model.fit(&set(&["text@1"])), None);
+        let fit = |weighting| model.fit(&set(&["voice@1", "text@1"]), weighting).unwrap();
+        let weights = match fit(Weighting::Learned) {
+            Fit::Logarithmic(logistic) => (logistic.weights["text@1"][1], logistic.weights["voice@1"][0]),
+            Fit::Linear(_) => unreachable!("learned weights are those of the logarithmic pool"),
+        };
+        assert_eq!(weights, (0.5, 2.0));
+        let temperature = |weighting| match fit(weighting) {
+            Fit::Linear(scaling) => scaling.temperature,
+            Fit::Logarithmic(_) => unreachable!("other weights are those of the linear pool"),
+        };
+        assert_eq!([Weighting::Fixed, Weighting::Entropy].map(temperature), [1.5, 0.5]);
+        assert_eq!(model.fit(&set(&["text@1"]), Weighting::Fixed), None);
         assert_eq!(model.known(), "text@1 + voice@1");
     }
 
     #[test]
     fn a_threshold_leaves_the_stated_share() {
         let model = with(|_| {}).unwrap();
-        let fit = model.fits.values().next().unwrap();
-        let threshold = |coverage: f64| (fit.threshold(Weighting::Learned, coverage) * 1e9).round() / 1e9;
+        let fit = Fit::Logarithmic(&model.fits.values().next().unwrap().learned);
+        let threshold = |coverage: f64| (fit.threshold(coverage) * 1e9).round() / 1e9;
         assert_eq!([1.0, 0.75, 0.5, 0.25, 0.0].map(threshold), [0.4, 0.6, 0.8, 0.9, 1.0]);
     }
 

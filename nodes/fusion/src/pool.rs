@@ -7,7 +7,7 @@ use undertone_messages::{Contribution, Profile};
 use crate::arguments::{MissingLabels, Weighting};
 use crate::config::{Abstention, Config};
 use crate::error::FusionError;
-use crate::model::Fit;
+use crate::model::{Fit, Logistic};
 use crate::opinion::{Evidence, Opinion};
 use crate::{TEXT_MODALITY, VOICE_MODALITY};
 
@@ -39,10 +39,7 @@ pub(crate) fn pool(
     // A fixed order, in which sums are taken too: addition of floating-point numbers is not associative.
     evidence.sort_by(|one, other| (&one.modality, &one.input).cmp(&(&other.modality, &other.input)));
     let fit = fit(segment, &evidence, config)?;
-    let weights = match fit {
-        Some(fit) if config.weighting == Weighting::Learned => shares(&evidence, fit),
-        _ => weights(&evidence, config),
-    };
+    let weights = weights(&evidence, fit, config);
     let opinions = align(&evidence, &weights, config.missing_labels)?;
     let total: f64 = weights.iter().sum();
     let labels: Vec<String> = match opinions.iter().flatten().next() {
@@ -51,13 +48,15 @@ pub(crate) fn pool(
     };
     check_labels(segment, &labels, config)?;
     let pooled = match fit {
-        Some(fit) if config.weighting == Weighting::Learned => learned(&evidence, &opinions, fit),
-        Some(fit) => tempered(&linear(&opinions, &weights, labels.len()), fit.temperature(config.weighting)),
+        Some(Fit::Logarithmic(logistic)) => logarithmic(&evidence, &opinions, logistic),
+        Some(Fit::Linear(scaling)) => {
+            tempered(&linear(&opinions, &weights, labels.len()), scaling.temperature)
+        }
         None => linear(&opinions, &weights, labels.len()),
     };
     let threshold = match (config.abstention, fit) {
         (Abstention::Below(confidence), _) => confidence,
-        (Abstention::Coverage(coverage), Some(fit)) => fit.threshold(config.weighting, coverage),
+        (Abstention::Coverage(coverage), Some(fit)) => fit.threshold(coverage),
         // Without a fit there is no estimate.
         (Abstention::Coverage(_), None) => 0.0,
     };
@@ -80,14 +79,14 @@ pub(crate) fn pool(
 }
 
 /// What the model of fusion, if there is one, says of the models that have an opinion; nothing if none has.
-fn fit<'a>(segment: u64, evidence: &[Evidence], config: &'a Config) -> Result<Option<&'a Fit>, FusionError> {
+fn fit<'a>(segment: u64, evidence: &[Evidence], config: &'a Config) -> Result<Option<Fit<'a>>, FusionError> {
     let takes_part = |evidence: &&Evidence| {
         evidence.opinion.is_ok() && (config.weighting == Weighting::Learned || base(evidence, config) > 0.0)
     };
     let models: BTreeSet<String> =
         evidence.iter().filter(takes_part).map(|evidence| evidence.model.clone()).collect();
     match &config.model {
-        Some(model) if !models.is_empty() => match model.fit(&models) {
+        Some(model) if !models.is_empty() => match model.fit(&models, config.weighting) {
             Some(fit) => Ok(Some(fit)),
             None => Err(FusionError::NoFit {
                 segment,
@@ -130,10 +129,10 @@ fn tempered(pooled: &[f64], temperature: f64) -> Vec<f64> {
 }
 
 /// The logarithmic pool, exp(Σ wᵢ·log Pᵢ + b), scaled so that it sums to 1.
-fn learned(evidence: &[Evidence], opinions: &[Option<Aligned>], fit: &Fit) -> Vec<f64> {
-    let mut logits = fit.bias.clone();
+fn logarithmic(evidence: &[Evidence], opinions: &[Option<Aligned>], logistic: &Logistic) -> Vec<f64> {
+    let mut logits = logistic.bias.clone();
     for (evidence, opinion) in evidence.iter().zip(opinions) {
-        let weights = fit.weights.get(&evidence.model).into_iter().flatten();
+        let weights = logistic.weights.get(&evidence.model).into_iter().flatten();
         for ((logit, weight), (_, probability)) in
             logits.iter_mut().zip(weights).zip(opinion.iter().flatten())
         {
@@ -144,37 +143,30 @@ fn learned(evidence: &[Evidence], opinions: &[Option<Aligned>], fit: &Fit) -> Ve
     normalised(logits.into_iter().map(|logit| (logit - largest).exp()).collect())
 }
 
-/// The share of each piece of evidence in what the model of fusion makes of them all.
-fn shares(evidence: &[Evidence], fit: &Fit) -> Vec<f64> {
-    let size = |evidence: &Evidence| match fit.weights.get(&evidence.model) {
-        Some(weights) if evidence.opinion.is_ok() => weights.iter().map(|weight| weight.abs()).sum(),
-        _ => 0.0,
-    };
-    normalised(evidence.iter().map(size).collect())
-}
-
 /// The weight that the arguments give an input. Every input of the graph has one.
 fn base(evidence: &Evidence, config: &Config) -> f64 {
     config.weights.get(&evidence.input).copied().unwrap_or(0.0)
 }
 
-/// The weight of each piece of evidence. They sum to 1, or are all 0 if nothing with a weight has an opinion.
-fn weights(evidence: &[Evidence], config: &Config) -> Vec<f64> {
-    let fixed: Vec<f64> = evidence
-        .iter()
-        .map(|evidence| if evidence.opinion.is_ok() { base(evidence, config) } else { 0.0 })
-        .collect();
+/// The weight of each piece of evidence, in the logarithmic pool its share in the sum of all |wᵢ|. They sum to 1, or are
+/// all 0 if nothing with a weight has an opinion.
+fn weights(evidence: &[Evidence], fit: Option<Fit<'_>>, config: &Config) -> Vec<f64> {
+    let weight = |evidence: &Evidence| match (&evidence.opinion, fit) {
+        (Err(_), _) => 0.0,
+        (Ok(_), Some(Fit::Logarithmic(logistic))) => {
+            logistic.weights.get(&evidence.model).into_iter().flatten().map(|weight| weight.abs()).sum()
+        }
+        (Ok(_), _) => base(evidence, config),
+    };
+    let weights = normalised(evidence.iter().map(weight).collect());
+    if config.weighting != Weighting::Entropy {
+        return weights;
+    }
     let certain = |(evidence, weight): (&Evidence, &f64)| {
         weight * evidence.opinion.as_ref().map_or(0.0, Opinion::certainty)
     };
-    match config.weighting {
-        Weighting::Fixed | Weighting::Learned => normalised(fixed),
-        Weighting::Entropy => {
-            let fixed = normalised(fixed);
-            let certain: Vec<f64> = evidence.iter().zip(&fixed).map(certain).collect();
-            if certain.iter().sum::<f64>() < UNSURE { fixed } else { normalised(certain) }
-        }
-    }
+    let certain: Vec<f64> = evidence.iter().zip(&weights).map(certain).collect();
+    if certain.iter().sum::<f64>() < UNSURE { weights } else { normalised(certain) }
 }
 
 /// Scales weights so that they sum to 1, unless they are all 0.

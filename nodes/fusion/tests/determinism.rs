@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use streams::{Sent, Step, apply, config, emotion, interleave, run, speech, text, transcript, voice};
-use undertone_fusion::{Config, Fusion, OutputMessage, Sessions};
+use undertone_fusion::{Config, Fusion, Output};
 use undertone_messages::{Message, Phase, Profile, Scope, SessionId, TranscriptStatus};
+use undertone_stage::{Join, JoinSessions, Numbered};
 
 const INPUTS: [&str; 5] = ["speech", "acoustic", "face", "text", "transcript"];
 const BRANCHES: [&str; 4] = ["acoustic", "face", "text", "transcript"];
@@ -282,7 +283,7 @@ proptest! {
     #[test]
     fn a_result_goes_out_as_soon_as_all_branches_have_closed_its_segment(script in script(), choices in choices()) {
         let streams = script.streams();
-        let mut fusion = Fusion::new(everything());
+        let mut fusion = Fusion::begin(&everything());
         let mut output = Vec::new();
         let mut fed: BTreeMap<&str, Vec<Step>> = BTreeMap::new();
         for (input, step) in interleave(&streams, choices) {
@@ -330,8 +331,8 @@ proptest! {
             }
         }
         let config = everything();
-        let mut sessions = Sessions::new(config.clone());
-        let mut sent: BTreeMap<SessionId, Vec<OutputMessage>> = BTreeMap::new();
+        let mut sessions = JoinSessions::new(config.clone());
+        let mut sent: BTreeMap<SessionId, Vec<Numbered<Output>>> = BTreeMap::new();
         let mut left: Vec<_> = merged.iter().map(|(input, steps)| (*input, steps.iter())).collect();
         let mut choices = choices.iter();
         while !left.is_empty() {
@@ -346,7 +347,7 @@ proptest! {
                 }
             };
             for message in messages {
-                sent.entry(session_of(&message)).or_default().push(message);
+                sent.entry(message.session.clone()).or_default().push(message);
             }
         }
         prop_assert!(sessions.is_idle());
@@ -358,47 +359,28 @@ proptest! {
     }
 }
 
-fn deliver(sessions: &mut Sessions, input: &str, session: usize, step: Step) -> Vec<OutputMessage> {
-    fn message<B>(session: usize, body: Option<B>) -> Message<B> {
-        Message { session: session.to_string().into(), seq: 0, body }
-    }
-    match (input, step) {
-        (_, Step::Speech(body)) => sessions.speech(message(session, Some(body))),
-        (_, Step::Transcript(body)) => sessions.transcript(message(session, Some(body))),
-        (_, Step::Emotion(body)) => sessions.emotion(input, message(session, Some(body))),
-        ("speech", Step::End) => sessions.speech(message(session, None)),
-        ("transcript", Step::End) => sessions.transcript(message(session, None)),
-        (_, Step::End) => sessions.emotion(input, message(session, None)),
-        (_, Step::Lost) => unreachable!("sessions are told by `close`"),
-    }
-    .unwrap()
-}
-
-fn session_of(message: &OutputMessage) -> SessionId {
-    match message {
-        OutputMessage::Provisional(message) | OutputMessage::Sentiment(message) => message.session.clone(),
-        OutputMessage::Watermark(message) => message.session.clone(),
-    }
+fn deliver(
+    sessions: &mut JoinSessions<Fusion>,
+    input: &str,
+    session: usize,
+    step: Step,
+) -> Vec<Numbered<Output>> {
+    let body = Some(step).filter(|step| !matches!(step, Step::End));
+    let message = Message { session: session.to_string().into(), seq: 0, body };
+    sessions.push(input, message, |fusion, step, output| streams::apply(fusion, input, step, output)).unwrap()
 }
 
 /// The bodies, after a check that each output's numbers have no holes.
-fn unnumber(messages: Vec<OutputMessage>) -> Sent {
-    let mut sent = Sent::default();
-    for message in messages {
-        match message {
-            OutputMessage::Provisional(message) => {
-                assert_eq!(message.seq, sent.provisional.len() as u64);
-                sent.provisional.push(message.body);
-            }
-            OutputMessage::Sentiment(message) => {
-                assert_eq!(message.seq, sent.sentiment.len() as u64);
-                sent.sentiment.push(message.body);
-            }
-            OutputMessage::Watermark(message) => {
-                assert_eq!(message.seq, sent.watermark.len() as u64);
-                sent.watermark.push(message.body.map(|mark| mark.position));
-            }
-        }
+fn unnumber(messages: Vec<Numbered<Output>>) -> Sent {
+    let mut next = [0; 3];
+    for Numbered { seq, output, .. } in &messages {
+        let output = match output {
+            Output::Provisional(_) => 0,
+            Output::Sentiment(_) => 1,
+            Output::Watermark(_) => 2,
+        };
+        assert_eq!(*seq, next[output]);
+        next[output] += 1;
     }
-    sent
+    Sent::new(messages.into_iter().map(|message| message.output).collect())
 }

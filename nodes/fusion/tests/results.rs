@@ -9,10 +9,11 @@
 mod streams;
 
 use streams::{Sent, Step, config, emotion, run, segment, speech, text, transcript, voice};
-use undertone_fusion::{Config, Emotion, FusionError};
+use undertone_fusion::{Config, Emotion, Fusion, FusionError};
 use undertone_messages::{
     Contribution, Detail, Phase, Profile, Scope, Sentiment, SentimentStatus, TranscriptStatus,
 };
+use undertone_stage::{CourseError, Join};
 
 const ALL: [&str; 4] = ["speech", "acoustic", "text", "transcript"];
 
@@ -318,36 +319,40 @@ fn streams_that_break_the_contract_are_refused() {
         (
             "twice",
             vec![closed(0), closed(0)],
-            FusionError::OutOfOrder { input: input(), segment: 0, latest: 0 },
+            CourseError::OutOfOrder { input: input(), segment: 0, latest: 0 }.into(),
         ),
         (
             "late",
             vec![closed(0), window(0)],
-            FusionError::OutOfOrder { input: input(), segment: 0, latest: 0 },
+            CourseError::OutOfOrder { input: input(), segment: 0, latest: 0 }.into(),
         ),
         (
             "done and late",
             vec![open(), ended(), closed(0), window(0)],
-            FusionError::OutOfOrder { input: input(), segment: 0, latest: 0 },
+            CourseError::OutOfOrder { input: input(), segment: 0, latest: 0 }.into(),
         ),
         (
             "back",
             vec![closed(1), closed(0)],
-            FusionError::OutOfOrder { input: input(), segment: 0, latest: 1 },
+            CourseError::OutOfOrder { input: input(), segment: 0, latest: 1 }.into(),
         ),
-        ("left out", vec![open(), ended(), window(1)], FusionError::Skipped { input: input(), segment: 0 }),
+        (
+            "left out",
+            vec![open(), ended(), window(1)],
+            CourseError::Skipped { input: input(), segment: 0 }.into(),
+        ),
         (
             "ended",
             vec![open(), ended(), end("acoustic")],
-            FusionError::Skipped { input: input(), segment: 0 },
+            CourseError::Skipped { input: input(), segment: 0 }.into(),
         ),
         (
             "ended first",
             vec![end("acoustic"), open(), ended()],
-            FusionError::Skipped { input: input(), segment: 0 },
+            CourseError::Skipped { input: input(), segment: 0 }.into(),
         ),
-        ("behind", vec![end("acoustic"), window(0)], FusionError::AfterEnd { input: input() }),
-        ("two ends", vec![end("acoustic"), end("acoustic")], FusionError::AfterEnd { input: input() }),
+        ("behind", vec![end("acoustic"), window(0)], CourseError::AfterEnd { input: input() }.into()),
+        ("two ends", vec![end("acoustic"), end("acoustic")], CourseError::AfterEnd { input: input() }.into()),
         (
             "cancelled",
             vec![open(), cancelled(), closed(0)],
@@ -408,7 +413,7 @@ fn streams_that_break_the_contract_are_refused() {
 
 #[test]
 fn changed_arguments_count_from_the_next_result_on() {
-    let mut fusion = undertone_fusion::Fusion::new(config(&["speech", "acoustic"], &[]));
+    let mut fusion = Fusion::begin(&config(&["speech", "acoustic"], &[]));
     let mut output = vec![];
     for (number, below) in [(0, "0.6"), (1, "0.4")] {
         fusion.adjust(config(&["speech", "acoustic"], &["--abstain-below", below]));

@@ -1,6 +1,7 @@
 //! What can go wrong.
 
-use undertone_messages::{Phase, SessionId};
+use undertone_messages::Phase;
+use undertone_stage::CourseError;
 
 /// What is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,30 +30,9 @@ pub enum ProsodyError {
         /// The segment that is open.
         segment: u64,
     },
-    /// A stream went on behind its end.
-    #[error("input `{input}` went on behind the last message of its stream")]
-    AfterEnd {
-        /// The input.
-        input: &'static str,
-    },
-    /// Transcripts that are not in the order of their segments.
-    #[error(
-        "input `transcript`: segment {segment} behind segment {latest}; a node must send one final or rejected transcript for each segment, in order"
-    )]
-    OutOfOrder {
-        /// The segment of the message.
-        segment: u64,
-        /// The latest segment before it.
-        latest: u64,
-    },
-    /// A segment without a transcript.
-    #[error(
-        "input `transcript` has nothing final for segment {segment}; a node must close each segment that ends, if need be with a rejected transcript"
-    )]
-    Skipped {
-        /// The segment.
-        segment: u64,
-    },
+    /// A stream is not in order.
+    #[error(transparent)]
+    Course(#[from] CourseError),
     /// A transcript of a segment that is not there.
     #[error(
         "input `transcript` knows a segment {segment} that `speech` has not, or has cancelled; it is not wired to the same vad as `speech`"
@@ -61,14 +41,4 @@ pub enum ProsodyError {
         /// The segment.
         segment: u64,
     },
-}
-
-/// What is wrong, and in which session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("session `{session}`: {error}")]
-pub struct SessionError {
-    /// The session.
-    pub session: SessionId,
-    /// What is wrong.
-    pub error: ProsodyError,
 }

@@ -84,18 +84,16 @@ mod moments;
 mod prosody;
 mod rate;
 mod rates;
-mod sessions;
 mod spectrum;
 mod tracker;
 
 pub use arguments::{Arguments, Config, ConfigError};
 pub use cycles::Cycles;
-pub use error::{ProsodyError, SessionError};
+pub use error::ProsodyError;
 pub use extractor::Extractor;
 pub use frame::{COLUMNS, Frame};
 pub use functionals::NAMES;
 pub use prosody::{Output, Prosody};
-pub use sessions::{OutputMessage, Sessions};
 
 /// The input that carries segments.
 pub const SPEECH: &str = "speech";

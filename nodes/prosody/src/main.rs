@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use eyre::{Result, bail};
-use undertone_messages::{Speech, Transcript};
+use undertone_messages::{Message, Speech, Transcript};
 use undertone_node::{Delivery, Event, Inputs, Node, Outputs, Start, Trace};
-use undertone_prosody::{Arguments, Config, OutputMessage, SPEECH, Sessions, TRANSCRIPT};
+use undertone_prosody::{Arguments, Config, Output, Prosody, SPEECH, TRANSCRIPT};
+use undertone_stage::{JoinSessions, Numbered};
 
 fn main() -> ExitCode {
     undertone_node::run(measure)
@@ -18,27 +19,27 @@ fn measure(start: Start<Arguments>) -> Result<()> {
     if node.wire(SPEECH).is_none() {
         bail!("input `{SPEECH}` is not wired; wire it to the output `speech` of vad");
     }
-    let mut sessions = Sessions::new(config, node.wire(TRANSCRIPT).is_some());
+    let mut sessions = JoinSessions::new((config, node.wire(TRANSCRIPT).is_some()));
     let mut lost = None;
     while let Some(event) = node.next_event()? {
-        let (messages, trace) = match event {
+        let (sent, trace) = match event {
             Event::Message(delivery) => (take(&mut node, &mut sessions, &delivery)?, delivery.trace),
             Event::Lost { input, reason } => {
                 tracing::error!("going on without the input `{input}`: {reason}");
                 lost.get_or_insert(reason);
-                // Without speech there are no further segments; those that are known can still be closed.
-                let sent = if input == SPEECH { Vec::new() } else { sessions.lose_transcript()? };
-                (sent, Trace::default())
+                (sessions.close(&input)?, Trace::default())
             }
             Event::Arguments(_) => {
                 tracing::error!("the arguments of this node hold for its whole run");
                 continue;
             }
         };
-        for message in messages {
-            match message {
-                OutputMessage::Features(message) => node.send("features", message, &trace)?,
-                OutputMessage::Statistics(message) => node.send("statistics", message, &trace)?,
+        for Numbered { session, seq, output } in sent {
+            match output {
+                Output::Features(body) => node.send("features", Message { session, seq, body }, &trace)?,
+                Output::Statistics(body) => {
+                    node.send("statistics", Message { session, seq, body }, &trace)?
+                }
             }
         }
     }
@@ -46,29 +47,25 @@ fn measure(start: Start<Arguments>) -> Result<()> {
     match lost {
         Some(reason) => bail!("{reason}"),
         None if node.stopped() => Ok(()),
-        None => check_ends(&node, &sessions),
+        None => node.check_ends(&sessions),
     }
 }
 
 /// Hands a message to its session.
 fn take(
     node: &mut Node<Arguments>,
-    sessions: &mut Sessions,
+    sessions: &mut JoinSessions<Prosody>,
     delivery: &Delivery,
-) -> Result<Vec<OutputMessage>> {
-    match delivery.input.as_str() {
-        SPEECH => Ok(sessions.speech(&node.read::<Speech>(delivery)?)?),
-        _ => Ok(sessions.transcript(&node.read::<Transcript>(delivery)?)?),
-    }
-}
-
-/// Checks that no session waits for an input that has closed: one of which nothing has arrived, not even its first
-/// message, is noticed by the session's other input alone.
-fn check_ends(node: &Node<Arguments>, sessions: &Sessions) -> Result<()> {
-    for input in [SPEECH, TRANSCRIPT] {
-        if let (Some(wire), Some(session)) = (node.wire(input), sessions.unfinished(input).first()) {
-            bail!("nothing of session `{session}` has arrived from {wire}, while it has from others");
+) -> Result<Vec<Numbered<Output>>> {
+    Ok(match delivery.input.as_str() {
+        SPEECH => {
+            let message = node.read::<Speech>(delivery)?;
+            sessions.push(SPEECH, message, |prosody, speech, output| prosody.speech(&speech, output))?
         }
-    }
-    Ok(())
+        input => {
+            let message = node.read::<Transcript>(delivery)?;
+            sessions
+                .push(input, message, |prosody, transcript, output| prosody.transcript(&transcript, output))?
+        }
+    })
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use undertone_messages::{Features, Phase, ScalarBuffer, Scope, Speech, Statistics, Transcript};
+use undertone_stage::{CourseError, Join};
 
 use crate::arguments::Config;
 use crate::error::ProsodyError;
@@ -10,7 +11,7 @@ use crate::extractor::Extractor;
 use crate::frame::{COLUMNS, CYCLE_REACH, Frame, append_row};
 use crate::functionals::{Running, Span, set_rate, summarise};
 use crate::rates::Rates;
-use crate::{FRAME, HOP, SPEECH};
+use crate::{FRAME, HOP, SPEECH, TRANSCRIPT};
 
 /// What the stage sends, each on the output of its name. `None` ends the output's stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +67,47 @@ pub struct Prosody {
     rates: Option<Rates>,
 }
 
+impl Join for Prosody {
+    /// The arguments, and whether transcripts are wired.
+    type Config = (Config, bool);
+    type Output = Output;
+    type Error = ProsodyError;
+
+    fn begin(&(config, transcript): &(Config, bool)) -> Self {
+        Self::new(config, transcript)
+    }
+
+    fn end(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
+        if input == SPEECH {
+            self.end_speech(output)?;
+        } else if let Some(rates) = &mut self.rates {
+            rates.course.end()?;
+        }
+        self.advance(output)
+    }
+
+    /// Without `speech` there are no further segments, and those that are known can still be closed. Without `transcript`
+    /// segments go without a speaking rate from now on, and say why.
+    fn lose(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
+        if let (TRANSCRIPT, Some(rates)) = (input, &mut self.rates) {
+            rates.course.lose();
+        }
+        self.advance(output)
+    }
+
+    fn has_ended(&self, input: &str) -> bool {
+        if input == SPEECH {
+            self.ended
+        } else {
+            self.rates.as_ref().is_none_or(|rates| rates.course.is_over())
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
 impl Prosody {
     /// The state at the beginning of a session. `transcript` says whether transcripts are wired.
     pub fn new(config: Config, transcript: bool) -> Self {
@@ -79,7 +121,7 @@ impl Prosody {
             done: false,
             running: Running::default(),
             held: VecDeque::new(),
-            rates: transcript.then(Rates::default),
+            rates: transcript.then(Rates::new),
         }
     }
 
@@ -90,7 +132,7 @@ impl Prosody {
     /// The message does not follow the one before, or as [`Prosody::transcript`].
     pub fn speech(&mut self, speech: &Speech, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
         if self.ended {
-            return Err(ProsodyError::AfterEnd { input: SPEECH });
+            return Err(CourseError::AfterEnd { input: SPEECH.to_owned() }.into());
         }
         if speech.phase == Phase::Silence {
             return Ok(());
@@ -134,61 +176,16 @@ impl Prosody {
         self.advance(output)
     }
 
-    /// Takes note of the last message of `speech`.
-    ///
-    /// # Errors
-    ///
-    /// A segment is open, or as [`Prosody::transcript`].
-    pub fn end_speech(&mut self, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
+    fn end_speech(&mut self, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
         if self.ended {
-            return Err(ProsodyError::AfterEnd { input: SPEECH });
+            return Err(CourseError::AfterEnd { input: SPEECH.to_owned() }.into());
         }
         if let Some(open) = self.open {
             return Err(ProsodyError::Unfinished { segment: open.number });
         }
         self.ended = true;
         output.push(Output::Features(None));
-        self.advance(output)
-    }
-
-    /// Takes note of the last message of `transcript`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Prosody::transcript`].
-    pub fn end_transcript(&mut self, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
-        if let Some(rates) = &mut self.rates {
-            rates.end()?;
-        }
-        self.advance(output)
-    }
-
-    /// Takes note that nothing more will come on `transcript`. If its stream has ended as it should, nothing happens;
-    /// otherwise segments go without a speaking rate from now on, and say why.
-    ///
-    /// # Errors
-    ///
-    /// As [`Prosody::transcript`].
-    pub fn lose_transcript(&mut self, output: &mut Vec<Output>) -> Result<(), ProsodyError> {
-        if let Some(rates) = &mut self.rates {
-            rates.lose();
-        }
-        self.advance(output)
-    }
-
-    /// Whether the stream of `speech` has ended.
-    pub(crate) fn speech_has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Whether the stream of `transcript` has ended, was lost, or never was.
-    pub(crate) fn transcript_has_ended(&self) -> bool {
-        self.rates.as_ref().is_none_or(Rates::is_over)
-    }
-
-    /// Whether the outputs have ended.
-    pub(crate) fn is_done(&self) -> bool {
-        self.done
+        Ok(())
     }
 
     /// Checks that a message continues the open segment, or opens the next one, without a hole in its samples.
@@ -290,7 +287,7 @@ impl Prosody {
             }
             output.extend(self.held.pop_front().map(|held| Output::Statistics(Some(held.statistics))));
         }
-        if self.ended && self.held.is_empty() && self.transcript_has_ended() && !self.done {
+        if self.ended && self.held.is_empty() && self.has_ended(TRANSCRIPT) && !self.done {
             self.rates.as_ref().map_or(Ok(()), Rates::check)?;
             self.done = true;
             output.push(Output::Statistics(None));

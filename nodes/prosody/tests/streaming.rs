@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use undertone_messages::{
     Features, Message, Phase, Scope, Speech, Statistics, Transcript, TranscriptStatus, Word,
 };
-use undertone_prosody::{Arguments, COLUMNS, Config, OutputMessage, Sessions};
+use undertone_prosody::{Arguments, COLUMNS, Config, Output, Prosody, ProsodyError, SPEECH, TRANSCRIPT};
+use undertone_stage::{JoinSessions, Numbered, SessionError};
 
 fn config(line: &str) -> Config {
     let words = std::iter::once("prosody").chain(line.split_whitespace());
@@ -104,6 +105,16 @@ fn numbered<B>(bodies: impl IntoIterator<Item = B>) -> Vec<Message<B>> {
     bodies.map(|(seq, body)| Message { session: "s".into(), seq: seq as u64, body }).collect()
 }
 
+type Steps = Result<Vec<Numbered<Output>>, SessionError<ProsodyError>>;
+
+fn hear(sessions: &mut JoinSessions<Prosody>, message: &Message<Speech>) -> Steps {
+    sessions.push(SPEECH, message.clone(), |prosody, speech, output| prosody.speech(&speech, output))
+}
+
+fn read(sessions: &mut JoinSessions<Prosody>, message: &Message<Transcript>) -> Steps {
+    sessions.push(TRANSCRIPT, message.clone(), |prosody, words, output| prosody.transcript(&words, output))
+}
+
 /// What went out, by output.
 #[derive(Default)]
 struct Sent {
@@ -112,11 +123,11 @@ struct Sent {
 }
 
 impl Sent {
-    fn add(&mut self, messages: Vec<OutputMessage>) {
-        for message in messages {
-            match message {
-                OutputMessage::Features(message) => self.features.push(message),
-                OutputMessage::Statistics(message) => self.statistics.push(message),
+    fn add(&mut self, messages: Vec<Numbered<Output>>) {
+        for Numbered { session, seq, output } in messages {
+            match output {
+                Output::Features(body) => self.features.push(Message { session, seq, body }),
+                Output::Statistics(body) => self.statistics.push(Message { session, seq, body }),
             }
         }
     }
@@ -147,9 +158,9 @@ impl Sent {
 }
 
 fn run(config: Config, speech: &[Speech]) -> Sent {
-    let (mut sessions, mut sent) = (Sessions::new(config, false), Sent::default());
+    let (mut sessions, mut sent) = (JoinSessions::new((config, false)), Sent::default());
     for message in numbered(speech.to_vec()) {
-        sent.add(sessions.speech(&message).unwrap());
+        sent.add(hear(&mut sessions, &message).unwrap());
     }
     sent
 }
@@ -189,18 +200,18 @@ proptest! {
             transcript(2, TranscriptStatus::Rejected),
         ]);
         let arrive = |order: &[bool]| {
-            let (mut sessions, mut sent) = (Sessions::new(config(""), true), Sent::default());
+            let (mut sessions, mut sent) = (JoinSessions::new((config(""), true)), Sent::default());
             let (mut speech, mut words) = (messages.iter(), transcripts.iter());
             for speech_first in order.iter().chain(&[true; 40]) {
                 let next = if *speech_first { speech.next() } else { None };
                 match next {
-                    Some(message) => sent.add(sessions.speech(message).unwrap()),
-                    None => words.next().into_iter().for_each(|m| sent.add(sessions.transcript(m).unwrap())),
+                    Some(message) => sent.add(hear(&mut sessions, message).unwrap()),
+                    None => words.next().into_iter().for_each(|m| sent.add(read(&mut sessions, m).unwrap())),
                 }
             }
-            speech.for_each(|message| sent.add(sessions.speech(message).unwrap()));
-            words.for_each(|message| sent.add(sessions.transcript(message).unwrap()));
-            assert!(sessions.unfinished("speech").is_empty());
+            speech.for_each(|message| sent.add(hear(&mut sessions, message).unwrap()));
+            words.for_each(|message| sent.add(read(&mut sessions, message).unwrap()));
+            assert!(sessions.unfinished(SPEECH).next().is_none());
             sent
         };
         let (any, plain) = (arrive(&first), arrive(&[]));
@@ -281,13 +292,13 @@ fn the_running_values_of_the_session_are_those_of_all_its_segments() {
 
 #[test]
 fn the_speaking_rate_comes_with_the_transcript_and_its_absence_with_a_reason() {
-    let mut sessions = Sessions::new(config(""), true);
+    let mut sessions = JoinSessions::new((config(""), true));
     let mut sent = Sent::default();
     let mut messages = segment(0, 0, &speech(16_000, 1), &[16_000], 0, Phase::Final);
     messages.extend(segment(1, 20_000, &speech(16_000, 1), &[16_000], 0, Phase::Final));
     messages.extend(segment(2, 40_000, &speech(16_000, 1), &[16_000], 0, Phase::Final));
     for message in numbered(messages) {
-        sent.add(sessions.speech(&message).unwrap());
+        sent.add(hear(&mut sessions, &message).unwrap());
     }
     let summaries = |sent: &Sent| sent.bodies().iter().filter(|body| body.scope == Scope::Segment).count();
     assert_eq!(summaries(&sent), 0, "nothing goes out before its transcript, or before what was earlier");
@@ -296,10 +307,10 @@ fn the_speaking_rate_comes_with_the_transcript_and_its_absence_with_a_reason() {
     else {
         unreachable!()
     };
-    sent.add(sessions.transcript(first).unwrap());
+    sent.add(read(&mut sessions, first).unwrap());
     assert_eq!(summaries(&sent), 1);
-    sent.add(sessions.transcript(second).unwrap());
-    sent.add(sessions.lose_transcript().unwrap());
+    sent.add(read(&mut sessions, second).unwrap());
+    sent.add(sessions.close(TRANSCRIPT).unwrap());
     let bodies: Vec<_> = sent.bodies().into_iter().filter(|body| body.scope == Scope::Segment).collect();
     let rates: Vec<_> = bodies
         .iter()
@@ -311,23 +322,23 @@ fn the_speaking_rate_comes_with_the_transcript_and_its_absence_with_a_reason() {
     let reasons: Vec<_> = bodies.iter().map(|body| body.reason.as_str()).collect();
     assert_eq!(reasons, ["", "the transcript was rejected: a loop", "input `transcript` ended early"]);
     assert!(sent.statistics.last().unwrap().body.is_none(), "the stream has ended");
-    assert!(sessions.unfinished("speech").is_empty());
+    assert!(sessions.unfinished(SPEECH).next().is_none());
 }
 
 #[test]
 fn inputs_that_contradict_each_other_are_refused() {
     let final_of = |number| segment(number, 0, &speech(4_000, 1), &[4_000], 0, Phase::Final);
     let error = |speech: Vec<Speech>, words: Vec<Transcript>| {
-        let mut sessions = Sessions::new(config(""), true);
+        let mut sessions = JoinSessions::new((config(""), true));
         let run = || {
-            numbered(speech).iter().try_for_each(|message| sessions.speech(message).map(drop))?;
-            numbered(words).iter().try_for_each(|message| sessions.transcript(message).map(drop))
+            numbered(speech).iter().try_for_each(|message| hear(&mut sessions, message).map(drop))?;
+            numbered(words).iter().try_for_each(|message| read(&mut sessions, message).map(drop))
         };
         run().unwrap_err().to_string()
     };
     let done = |segment| transcript(segment, TranscriptStatus::Final);
-    assert!(error(final_of(0), vec![]).contains("nothing final for segment 0"));
-    assert!(error(final_of(0), vec![done(1)]).contains("nothing final for segment 0"));
+    assert!(error(final_of(0), vec![]).contains("no closing message for segment 0"));
+    assert!(error(final_of(0), vec![done(1)]).contains("no closing message for segment 0"));
     assert!(error(final_of(0), vec![done(0), done(0)]).contains("session `s`"));
     assert!(error(final_of(0), vec![done(0), done(1)]).contains("segment 1 that `speech` has not"));
     let mut open = final_of(3);

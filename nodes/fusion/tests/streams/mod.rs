@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use clap::Parser;
 use undertone_fusion::{Arguments, Config, Emotion, Fusion, FusionError, Inputs, Output, Speech, Transcript};
 use undertone_messages::{Detail, Phase, ScalarBuffer, Scope, Sentiment, TranscriptStatus, Watermark};
+use undertone_stage::Join;
 
 pub const LABELS: [&str; 3] = ["negative", "neutral", "positive"];
 
@@ -65,7 +66,7 @@ pub fn apply(
         Step::Emotion(emotion) => fusion.emotion(input, emotion, output),
         Step::Transcript(transcript) => fusion.transcript(transcript, output),
         Step::End => fusion.end(input, output),
-        Step::Lost => fusion.lost(input, output),
+        Step::Lost => fusion.lose(input, output),
     }
 }
 
@@ -74,7 +75,7 @@ pub fn run<'a>(
     config: &Config,
     steps: impl IntoIterator<Item = (&'a str, Step)>,
 ) -> Result<Sent, FusionError> {
-    let mut fusion = Fusion::new(config.clone());
+    let mut fusion = Fusion::begin(config);
     let mut output = Vec::new();
     for (input, step) in steps {
         apply(&mut fusion, input, step, &mut output)?;
