@@ -211,6 +211,13 @@ impl Graph {
         self
     }
 
+    /// Adds an output to those that the graph names.
+    pub fn add_output(mut self, id: &str, output: &str) -> Self {
+        let outputs = self.node(id).get_mut("outputs").and_then(Value::as_sequence_mut).unwrap();
+        outputs.push(output.into());
+        self
+    }
+
     /// Takes a wire out of the graph.
     pub fn without_input(mut self, id: &str, input: &str) -> Self {
         for key in ["inputs", "input_types"] {

@@ -49,7 +49,9 @@ impl Schedule {
     /// is begun is to make way for the end.
     pub fn is_outdated(speech: &Speech, later: &Speech) -> bool {
         match (speech.phase, later.phase) {
-            (Phase::Tentative, Phase::Final) => (speech.segment, speech.end) != (later.segment, later.end),
+            // What comes behind the end does not change it.
+            (Phase::Tentative, _) if speech.segment != later.segment => false,
+            (Phase::Tentative, Phase::Final) => speech.end != later.end,
             (Phase::Tentative, _) => true,
             (_, Phase::More) => false,
             _ => true,

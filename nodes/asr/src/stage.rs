@@ -139,7 +139,9 @@ impl Preview for Asr {
     }
 
     fn preview(&mut self, speech: &Speech, cancel: &Cancel) -> Result<Option<Transcript>, AsrError> {
-        let Some(segment) = self.collector.open() else { return Ok(None) };
+        let Some(segment) = self.collector.open().filter(|open| open.number == speech.segment) else {
+            return Ok(None);
+        };
         if Transcription::too_short(segment.samples.len() as u64, self.minimum_ms).is_some() {
             return Ok(None);
         }

@@ -9,6 +9,8 @@ use crate::arguments::Arguments;
 pub(crate) struct Previews {
     schedule: Schedule,
     agreement: Agreement,
+    /// Segments before this one are over.
+    next: u64,
     /// An encoding whose segment may be over, and what was recognised.
     recognised: Option<(Encoding, Recognition)>,
 }
@@ -16,12 +18,13 @@ pub(crate) struct Previews {
 impl Previews {
     pub(crate) fn new(arguments: &Arguments) -> Self {
         let schedule = Schedule::every(arguments.preview_ms);
-        Self { schedule, agreement: Agreement::default(), recognised: None }
+        Self { schedule, agreement: Agreement::default(), next: 0, recognised: None }
     }
 
     /// Whether an encoding is to be recognised ahead of its time. One without frames takes an announced end back.
     pub(crate) fn is_due(&self, encoding: &Encoding) -> bool {
-        encoding.frames > 0 && (encoding.complete || self.schedule.is_due_at(encoding.end))
+        let open = encoding.frames > 0 && encoding.segment >= self.next;
+        open && (encoding.complete || self.schedule.is_due_at(encoding.end))
     }
 
     /// Takes note of a preview that ends at sample index `end`.
@@ -32,6 +35,11 @@ impl Previews {
     /// Keeps what was recognised of a segment whose end was announced.
     pub(crate) fn keep(&mut self, encoding: Encoding, recognition: Recognition) {
         self.recognised = Some((encoding, recognition));
+    }
+
+    /// Takes note that a segment is over.
+    pub(crate) fn close(&mut self, segment: u64) {
+        self.next = segment + 1;
     }
 
     /// What was recognised of this very encoding.

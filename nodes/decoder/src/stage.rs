@@ -134,6 +134,7 @@ impl Stage for Decoder {
         if !complete {
             return Ok(());
         }
+        self.previews.close(segment);
         let Heard { recognised, energies, rung } = std::mem::take(&mut self.heard);
         self.relief = rung.as_ref().map(Rung::text);
         let degraded = self.relief.clone().unwrap_or_default();

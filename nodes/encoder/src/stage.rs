@@ -94,7 +94,9 @@ impl Preview for Encoder {
         if let Some(withdrawal) = self.previews.withdraw() {
             return Ok(Some(withdrawal));
         }
-        let Some(segment) = self.collector.open() else { return Ok(None) };
+        let Some(segment) = self.collector.open().filter(|open| open.number == speech.segment) else {
+            return Ok(None);
+        };
         let length = segment.samples.len();
         let is_end = speech.phase == Phase::Tentative;
         let window = match (is_end, windows(&segment.samples).as_slice()) {

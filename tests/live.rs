@@ -1,0 +1,160 @@
+//! What comes while somebody speaks: partial transcripts and estimates, and an answer that is there when the end of speech
+//! is certain. In the rehearsal of the live graph, a recorded session at the pace of the clock.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use harness::{Graph, Outcome, normalise, repository};
+use undertone_messages::{Body, Emotion, Encoding, Message, Scope, Transcript, TranscriptStatus};
+use undertone_recording::{Options, TopicReader, compare};
+
+const SECOND: u64 = 16_000;
+
+/// Several utterances, one of them with a pause that is nearly its end.
+fn short(pace: &str) -> String {
+    let file = |name: &str| repository().join("recordings/session").join(name).display().to_string();
+    let files = [file("libri-1088-134315-0000.flac"), file("LJ001-0002.flac")].join(" ");
+    format!("{files} --join --silence-ms 800 --session short --pace {pace}")
+}
+
+/// The rehearsal, recorded: made once, the first time that a test asks for it.
+fn rehearsal() -> &'static (Outcome, std::path::PathBuf) {
+    static REHEARSAL: OnceLock<(Outcome, std::path::PathBuf)> = OnceLock::new();
+    REHEARSAL.get_or_init(|| {
+        let graph =
+            Graph::open("dataflows/rehearsal.yml", "rehearsal").args("source", &short("realtime")).record();
+        let recording = graph.recording();
+        (graph.run().expect_success(), recording)
+    })
+}
+
+/// The messages of a recorded topic, without its end.
+fn messages<B: Body>(recording: &Path, topic: &str) -> Vec<B> {
+    let mut reader = TopicReader::open(&recording.join(format!("{topic}.arrow"))).unwrap();
+    let mut bodies = Vec::new();
+    while let Some(message) = reader.next_message().unwrap() {
+        bodies.extend(Message::<B>::decode(&message).unwrap().body);
+    }
+    bodies
+}
+
+#[test]
+fn working_ahead_changes_no_result() {
+    let plain = Graph::open("dataflow.yml", "not-ahead").args("source", &short("fast")).record();
+    let expected = plain.recording();
+    plain.run().expect_success();
+    let hurried = Graph::open("dataflows/rehearsal.yml", "ahead-fast")
+        .args("source", &short("fast"))
+        .record()
+        .under_load();
+    let fast = hurried.recording();
+    hurried.run().expect_success();
+    for recording in [&rehearsal().1, &fast] {
+        let comparison = compare(&expected, recording, &Options::default()).unwrap();
+        assert!(comparison.is_exact(), "{comparison}");
+        assert_eq!((comparison.streams.len(), comparison.only_first.len()), (9, 0), "{comparison}");
+        assert!(comparison.only_second.iter().all(|topic| topic.ends_with("/preview")), "{comparison}");
+    }
+}
+
+#[test]
+fn whisper_cpp_working_ahead_changes_no_result() {
+    let graph = |name: &str, pace: &str| Graph::open("dataflows/asr.yml", name).args("source", &short(pace));
+    let plain = graph("asr-not-ahead", "fast").record();
+    let expected = plain.recording();
+    plain.run().expect_success();
+    let ahead = graph("asr-ahead", "realtime")
+        .add_output("asr", "preview")
+        .add_args("asr", "--preview-ms 2000")
+        .record();
+    let recording = ahead.recording();
+    ahead.run().expect_success();
+    let comparison = compare(&expected, &recording, &Options::default()).unwrap();
+    assert!(comparison.is_exact(), "{comparison}");
+    let partials: Vec<Transcript> = messages(&recording, "asr/preview");
+    assert!(
+        !partials.is_empty() && partials.iter().all(|partial| partial.status == TranscriptStatus::Partial)
+    );
+}
+
+#[test]
+fn words_come_while_somebody_speaks_and_what_stands_does_not_change() {
+    let (_, recording) = rehearsal();
+    let finals: Vec<Transcript> = messages(recording, "decoder/transcript");
+    let partials: Vec<Transcript> = messages(recording, "decoder/preview");
+    let mut stood: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for partial in &partials {
+        assert_eq!(partial.status, TranscriptStatus::Partial);
+        let words: Vec<String> = partial.words.iter().map(|word| word.text.clone()).collect();
+        let stable = &words[..partial.stable as usize];
+        let before = stood.entry(partial.segment).or_default();
+        assert!(stable.starts_with(before), "{before:?} stood, and then {stable:?}");
+        *before = stable.to_vec();
+    }
+    for transcript in &finals {
+        let ends: Vec<u64> =
+            partials.iter().filter(|p| p.segment == transcript.segment).map(|p| p.end).collect();
+        let mut at = transcript.start + SECOND / 2;
+        for end in ends.iter().chain([&transcript.end]) {
+            // On a busy machine one may be left out.
+            assert!(
+                end.saturating_sub(at) < 5 * SECOND / 2,
+                "nothing between samples {at} and {end}: {ends:?}"
+            );
+            at = *end;
+        }
+        let stable = stood[&transcript.segment].join(" ");
+        let whole = normalise(&transcript.text);
+        assert!(
+            whole.starts_with(&normalise(&stable)),
+            "`{stable}` stood, and the whole is `{}`",
+            transcript.text
+        );
+    }
+}
+
+#[test]
+fn estimates_come_while_somebody_speaks() {
+    let (_, recording) = rehearsal();
+    let windows: Vec<Emotion> = messages(recording, "acoustic/preview");
+    let segments: Vec<Emotion> = messages(recording, "acoustic/emotion");
+    for segment in &segments {
+        let of_segment: Vec<&Emotion> =
+            windows.iter().filter(|window| window.segment == segment.segment).collect();
+        assert!(
+            of_segment.iter().all(|window| window.scope == Scope::Window && !window.probabilities.is_empty())
+        );
+        // Every half second, less what a busy machine leaves out.
+        let expected = (segment.end - segment.start) / SECOND;
+        assert!(of_segment.len() as u64 >= expected, "{} for {expected} s", of_segment.len());
+        assert!(of_segment[0].end - segment.start < 3 * SECOND / 2, "{}", of_segment[0].end - segment.start);
+    }
+}
+
+#[test]
+fn an_announced_end_is_encoded_once_and_taken_back_if_speech_goes_on() {
+    let (outcome, recording) = rehearsal();
+    let previews: Vec<Encoding> = messages(recording, "encoder/preview");
+    let finals: Vec<Encoding> = messages(recording, "encoder/encoding");
+    // The last one ends with the audio, which nothing announces.
+    let (_, announced_finals) = finals.split_last().unwrap();
+    for whole in announced_finals {
+        assert!(previews.contains(whole), "segment {} was not encoded ahead", whole.segment);
+    }
+    let announced = previews.iter().filter(|preview| preview.complete).count();
+    let withdrawn = previews.iter().filter(|preview| preview.frames == 0).count();
+    assert_eq!(announced - withdrawn, announced_finals.len());
+    assert!(withdrawn > 0, "there is a pause in these utterances");
+    for result in &outcome.results {
+        let worked = |stage: &str| result["latency_ms"]["stages"][stage]["worked"].as_f64().unwrap();
+        println!("encoder {} ms, decoder {} ms behind the endpoint", worked("encoder"), worked("decoder"));
+    }
+}
