@@ -11,10 +11,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::Duration;
 
-use harness::{Graph, Outcome, normalise, repository};
+use harness::{Graph, Outcome, find_process, normalise, repository, signal};
+use serde_json::Value;
 use undertone_messages::{Body, Emotion, Encoding, Message, Scope, Transcript, TranscriptStatus};
-use undertone_recording::{Options, TopicReader, compare};
+use undertone_recording::{ExceptionKind, Manifest, Options, TopicReader, compare};
 
 const SECOND: u64 = 16_000;
 
@@ -156,5 +159,68 @@ fn an_announced_end_is_encoded_once_and_taken_back_if_speech_goes_on() {
     for result in &outcome.results {
         let worked = |stage: &str| result["latency_ms"]["stages"][stage]["worked"].as_f64().unwrap();
         println!("encoder {} ms, decoder {} ms behind the endpoint", worked("encoder"), worked("decoder"));
+    }
+}
+
+/// The text node stands still for a while, as one does whose machine is out of memory, and then goes on.
+#[test]
+fn results_go_on_without_a_branch_that_is_silent_and_with_it_when_it_is_back() {
+    let session = repository().join("recordings/session");
+    let outcome = Graph::open("dataflow.yml", "silent-branch")
+        .args(
+            "source",
+            &format!("{} --join --silence-ms 1000 --session silent --pace realtime", session.display()),
+        )
+        .add_args("fusion", "--patience text=1000")
+        .record()
+        .run_with(|folder| {
+            let text = find_process("text", folder);
+            sleep(Duration::from_secs(11));
+            signal(text, "STOP");
+            // Zenoh takes a process for dead that says nothing for 10 s, and what was on its way there is lost.
+            sleep(Duration::from_secs(8));
+            signal(text, "CONT");
+        })
+        .expect_success();
+    let profiles: Vec<&str> =
+        outcome.results.iter().map(|result| result["profile"].as_str().unwrap()).collect();
+    let without: Vec<&Value> =
+        outcome.results.iter().filter(|result| result["profile"] == "audio_only").collect();
+    assert!((1..=6).contains(&without.len()), "{profiles:?}");
+    assert!(without.iter().all(|result| result["degraded"] == "without text, silent for too long"));
+    assert_eq!((profiles[0], profiles[profiles.len() - 1]), ("both", "both"), "{profiles:?}");
+    for result in &without[1..] {
+        // Only the first is waited for.
+        assert!(result["latency_ms"]["total"].as_f64().unwrap() < 1_000.0, "{result}");
+    }
+    let manifest = Manifest::read(&repository().join("out/tests/silent-branch/recording")).unwrap();
+    assert!(
+        manifest.exceptions.iter().any(|exception| exception.kind == ExceptionKind::Late),
+        "{manifest:?}"
+    );
+}
+
+/// With thresholds of 0 every segment is late.
+#[test]
+fn what_is_late_is_done_with_less_effort_and_says_so() {
+    for (rung, reason, profile) in [("0=beam:1", "beam 1", "both"), ("0=skip", "overload", "audio_only")] {
+        let name = format!("late-{}", &rung[2..6]);
+        let outcome = Graph::open("dataflow.yml", &name)
+            .args("source", &short("realtime"))
+            .add_args("decoder", &format!("--beam 5 --when-late {rung}"))
+            .record()
+            .run()
+            .expect_success();
+        for result in &outcome.results {
+            assert!(result["degraded"].as_str().unwrap().starts_with(reason), "{result}");
+            assert_eq!(result["profile"], profile, "{result}");
+        }
+        let recording = repository().join(format!("out/tests/{name}/recording"));
+        let late: Vec<Transcript> = messages(&recording, "decoder/transcript");
+        let rejected =
+            late.iter().filter(|transcript| transcript.status == TranscriptStatus::Rejected).count();
+        assert_eq!(rejected, if rung == "0=skip" { late.len() } else { 0 });
+        let manifest = Manifest::read(&recording).unwrap();
+        assert!(manifest.exceptions.iter().any(|exception| exception.kind == ExceptionKind::Late));
     }
 }

@@ -441,8 +441,13 @@ fn processor_seconds(process: &Path, times: [&str; 2]) -> f64 {
 
 /// Kills a node of the graph that runs in `folder`.
 pub fn kill(node: &str, folder: &Path) {
-    let process = find_process(node, folder).to_string();
-    assert!(Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
+    signal(find_process(node, folder), "KILL");
+}
+
+/// Sends a signal, by its name without `SIG`, to a process.
+pub fn signal(process: u32, name: &str) {
+    let name = format!("-{name}");
+    assert!(Command::new("kill").args([&name, &process.to_string()]).status().unwrap().success());
 }
 
 /// The words of a text in lower case, without punctuation, as word error rates are counted.

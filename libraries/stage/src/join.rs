@@ -145,8 +145,17 @@ impl<J: Join> JoinSessions<J> {
         self.states.is_empty()
     }
 
+    /// The sessions in progress.
+    pub fn iter(&self) -> impl Iterator<Item = (&SessionId, &J)> {
+        self.states.iter().map(|(session, state)| (session, &state.join))
+    }
+
     /// Lets a session, which may be new, take a step, and drops it if it is done.
-    fn step(
+    ///
+    /// # Errors
+    ///
+    /// Those of `step`.
+    pub fn step(
         &mut self,
         session: &SessionId,
         step: impl FnOnce(&mut J, &mut Vec<J::Output>) -> Result<(), J::Error>,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
@@ -50,6 +51,12 @@ pub struct Arguments {
     #[arg(long, value_name = "INPUT")]
     pub provisional_from: Option<String>,
 
+    /// How long a segment waits for an input behind its end, as `transcript=3000`; then its result does without, and so do
+    /// the next ones until the input is heard again. Repeat it for each input; without it, a result waits for as long as
+    /// it takes. For live graphs: results then depend on the clock.
+    #[arg(long, value_name = "INPUT=MILLISECONDS")]
+    pub patience: Vec<Patience>,
+
     /// Mark results whose highest probability is below this as abstained. 0 marks those without an estimate alone.
     #[arg(long, value_name = "0..1", default_value_t = 0.0, value_parser = fraction, allow_negative_numbers = true)]
     pub abstain_below: f64,
@@ -96,6 +103,25 @@ pub enum MissingLabels {
     Refuse,
     /// Take the missing labels' probability from the inputs that have all labels.
     Infer,
+}
+
+/// How long a segment waits for an input, as `transcript=3000`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// The input.
+    pub input: String,
+    /// How long.
+    pub time: Duration,
+}
+
+impl FromStr for Patience {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "write INPUT=MILLISECONDS, as `transcript=3000`".to_owned();
+        let (input, time) = text.split_once('=').filter(|(input, _)| !input.is_empty()).ok_or_else(wrong)?;
+        Ok(Self { input: input.to_owned(), time: Duration::from_millis(time.parse().map_err(|_| wrong())?) })
+    }
 }
 
 /// The share of a further input, as `face=0.2`.

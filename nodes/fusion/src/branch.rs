@@ -1,6 +1,6 @@
 //! One input's stream: which segments it has closed, and what it said of those that are not done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use undertone_messages::{Emotion, Scope, Transcript, TranscriptStatus};
@@ -56,11 +56,13 @@ pub(crate) struct Branch<T> {
     first: Option<u64>,
     /// The messages of each segment that is not done, in order.
     reports: BTreeMap<u64, Vec<T>>,
+    /// Segments that are done and that the input has not closed.
+    given_up: BTreeSet<u64>,
 }
 
 impl<T: Report> Branch<T> {
     pub(crate) fn new(input: &str) -> Self {
-        Self { course: Course::new(input), first: None, reports: BTreeMap::new() }
+        Self { course: Course::new(input), first: None, reports: BTreeMap::new(), given_up: BTreeSet::new() }
     }
 
     /// Takes a message. One of a segment that the ledger has `cancelled` is checked and forgotten.
@@ -68,6 +70,12 @@ impl<T: Report> Branch<T> {
         let (segment, closes) = (report.segment(), report.closes());
         self.course.accept(segment, closes)?;
         self.first.get_or_insert(segment);
+        if self.given_up.contains(&segment) {
+            if closes {
+                self.given_up.remove(&segment);
+            }
+            return Ok(());
+        }
         match (cancelled, closes) {
             (true, true) => return Err(self.cancelled(segment)),
             (true, false) => {}
@@ -103,7 +111,10 @@ impl<T: Report> Branch<T> {
 
     /// Forgets a segment that is done.
     pub(crate) fn forget(&mut self, segment: u64) {
-        self.reports.remove(&segment);
+        let reports = self.reports.remove(&segment);
+        if !reports.is_some_and(|reports| reports.last().is_some_and(T::closes)) && !self.course.is_over() {
+            self.given_up.insert(segment);
+        }
     }
 
     /// Forgets a segment that the ledger cancelled.

@@ -109,6 +109,11 @@ impl Config {
                 .or_default()
                 .insert(mapping.from.clone(), mapping.to.clone());
         }
+        for patience in
+            arguments.patience.iter().filter(|patience| patience.input != TRANSCRIPT || !inputs.transcript)
+        {
+            inputs.check("patience", &patience.input)?;
+        }
         if let Some(input) = &arguments.provisional_from {
             inputs.check("provisional-from", input)?;
         }

@@ -1,6 +1,6 @@
 //! One session's pass through fusion.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use undertone_messages::{
     Detail, Emotion, Sentiment, SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark,
@@ -46,6 +46,8 @@ pub struct Fusion {
     provisional: VecDeque<Segment>,
     estimates: BTreeMap<String, Estimates>,
     transcript: Option<Branch<Transcript>>,
+    /// Inputs that are not waited for until they are heard again.
+    silent: BTreeSet<String>,
     watermark: u64,
     done: bool,
 }
@@ -63,6 +65,7 @@ impl Join for Fusion {
             provisional: VecDeque::new(),
             estimates: config.inputs.estimates.iter().map(estimates).collect(),
             transcript: config.inputs.transcript.then(|| Branch::new(TRANSCRIPT)),
+            silent: BTreeSet::new(),
             watermark: 0,
             done: false,
             config: config.clone(),
@@ -136,6 +139,7 @@ impl Fusion {
         emotion: Emotion,
         output: &mut Vec<Output>,
     ) -> Result<(), FusionError> {
+        self.silent.remove(input);
         let past = self.ledger.is_past(emotion.segment);
         let Some(estimates) = self.estimates.get_mut(input) else {
             return Err(self.config.inputs.unknown(input));
@@ -160,11 +164,38 @@ impl Fusion {
         transcript: Transcript,
         output: &mut Vec<Output>,
     ) -> Result<(), FusionError> {
+        self.silent.remove(TRANSCRIPT);
         let past = self.ledger.is_past(transcript.segment);
         let Some(branch) = &mut self.transcript else {
             return Err(self.config.inputs.unknown(TRANSCRIPT));
         };
         branch.accept(transcript, past)?;
+        self.advance(output)
+    }
+
+    /// The oldest segment that has ended and is not done, and the inputs that it waits for.
+    pub fn awaited(&self) -> Option<(u64, Vec<&str>)> {
+        let Some(Entry::Segment(Segment { number, .. })) = self.ledger.front() else { return None };
+        Some((number, self.lacking(number).filter(|input| !self.silent.contains(*input)).collect()))
+    }
+
+    /// The inputs that have not closed a segment, and may still do so.
+    fn lacking(&self, segment: u64) -> impl Iterator<Item = &str> {
+        let estimates =
+            self.estimates.iter().map(move |(input, known)| (input.as_str(), known.branch.standing(segment)));
+        let transcript = self.transcript.iter().map(move |branch| (TRANSCRIPT, branch.standing(segment)));
+        let all = estimates.chain(transcript);
+        all.filter(|(_, standing)| *standing == Ok(Standing::Waiting)).map(|(input, _)| input)
+    }
+
+    /// Goes on without an input until it is heard again, and appends what can be sent now to `output`. What it then says of
+    /// segments that are done is passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fusion::emotion`].
+    pub fn give_up(&mut self, input: &str, output: &mut Vec<Output>) -> Result<(), FusionError> {
+        self.silent.insert(input.to_owned());
         self.advance(output)
     }
 
@@ -228,11 +259,13 @@ impl Fusion {
     fn is_complete(&self, segment: u64) -> Result<bool, FusionError> {
         // All are asked, so that an input that leaves out a segment is found out whatever the others do.
         let mut complete = true;
-        for estimates in self.estimates.values() {
-            complete &= estimates.branch.standing(segment)? != Standing::Waiting;
+        for (input, estimates) in &self.estimates {
+            let waiting = estimates.branch.standing(segment)? == Standing::Waiting;
+            complete &= !waiting || self.silent.contains(input);
         }
         if let Some(branch) = &self.transcript {
-            complete &= branch.standing(segment)? != Standing::Waiting;
+            let waiting = branch.standing(segment)? == Standing::Waiting;
+            complete &= !waiting || self.silent.contains(TRANSCRIPT);
         }
         Ok(complete)
     }
@@ -255,7 +288,16 @@ impl Fusion {
             evidence.push(piece);
         }
         let text = transcript.filter(|_| rejected.is_none()).map(|transcript| transcript.text.clone());
-        let degraded = transcript.map(|transcript| transcript.degraded.clone()).unwrap_or_default();
+        let lacking = self.lacking(segment.number).collect::<Vec<_>>().join(" and ");
+        let degraded = [
+            transcript.map(|transcript| transcript.degraded.clone()).unwrap_or_default(),
+            if lacking.is_empty() {
+                String::new()
+            } else {
+                format!("without {lacking}, silent for too long")
+            },
+        ];
+        let degraded = degraded.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
         let pooled = pool(segment.number, evidence, &self.config)?;
         let result = sentiment(segment, SentimentStatus::Final, pooled, text.unwrap_or_default());
         Ok(Sentiment { degraded, ..result })
@@ -269,12 +311,12 @@ impl Fusion {
         segment: Segment,
     ) -> Result<Evidence, FusionError> {
         let reports = estimates.branch.reports(segment.number);
-        if let (Standing::Closed, Some(closing)) =
-            (estimates.branch.standing(segment.number)?, reports.last())
-        {
+        let standing = estimates.branch.standing(segment.number)?;
+        if let (Standing::Closed, Some(closing)) = (standing, reports.last()) {
             let mapping = self.config.mappings.get(input);
             return Reader { input, pooling: self.config.pooling, mapping }.evidence(reports, closing);
         }
+        let reason = if standing == Standing::Waiting { "was silent for too long" } else { "ended early" };
         // An input that died before it said what it looks at is taken by its name.
         let by_name = || (if input == ACOUSTIC { VOICE_MODALITY } else { input }.to_owned(), String::new());
         let (modality, model) = estimates.known.clone().unwrap_or_else(by_name);
@@ -283,12 +325,14 @@ impl Fusion {
             modality,
             model,
             end: segment.start,
-            opinion: Err(format!("input `{input}` ended early")),
+            opinion: Err(format!("input `{input}` {reason}")),
             detail: Detail::default(),
         })
     }
 
     fn forget(&mut self, segment: u64) {
+        // A result without the input that provisional ones are from leaves nothing to expect of it.
+        self.provisional.retain(|waiting| waiting.number != segment);
         for estimates in self.estimates.values_mut() {
             estimates.branch.forget(segment);
         }

@@ -18,6 +18,9 @@
 //! A branch whose stream stops without its last message is dead: it is no longer waited for, and results say so in
 //! the reason of its contribution. Without the ledger there is no way to go on, so its loss is an error.
 //!
+//! One that is silent for longer than its `--patience` is not waited for either, until it is heard again; what it then says
+//! of segments that are done is passed over.
+//!
 //! # Fusing
 //!
 //! The result is a linear opinion pool, P = Σ wᵢ·Pᵢ (Stone, "The opinion pool", Annals of Mathematical Statistics 32,
@@ -74,7 +77,7 @@ mod model;
 mod opinion;
 mod pool;
 
-pub use arguments::{Arguments, Mapping, MissingLabels, Pooling, Share, Weighting};
+pub use arguments::{Arguments, Mapping, MissingLabels, Patience, Pooling, Share, Weighting};
 pub use config::{Config, Inputs};
 pub use defect::{Defect, Defects};
 pub use error::FusionError;

@@ -1,16 +1,21 @@
 //! The `fusion` node: segments, voice and text in; sentiment and the watermark out.
 
+mod patience;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use eyre::{Result, bail};
 use undertone_fusion::{
     Arguments, Config, Defects, Fusion, Inputs as Branches, Model, Output, SPEECH, TRANSCRIPT,
 };
 use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
-use undertone_node::{Delivery, Event, Inputs, Node, Outputs, Start, Trace};
+use undertone_node::{Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start, Trace};
 use undertone_stage::{JoinSessions, Numbered, check_fixed};
+
+use crate::patience::Waiting;
 
 fn main() -> ExitCode {
     undertone_node::run(fuse)
@@ -28,23 +33,37 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     let mut sessions = JoinSessions::new(Config::new(&arguments, branches.clone(), model.clone())?);
     let mut causes = Causes::default();
     let mut defects = Defects::new(arguments.defect);
+    let mut waiting = Waiting::new(&arguments.patience);
     let mut lost = None;
-    while let Some(event) = node.next_event()? {
-        let (sent, trace) = match event {
-            Event::Message(delivery) => {
-                let sent = take(&mut node, &mut sessions, &mut causes, &mut defects, &delivery)?;
+    loop {
+        let next = waiting.next(&sessions);
+        let patience = next.as_ref().map_or(Duration::MAX, |(_, _, time)| *time);
+        let (sent, trace) = match node.wait(patience)? {
+            Next::Ended => break,
+            Next::Nothing => match next {
+                Some((session, input, _)) => {
+                    (give_up(&mut node, &mut sessions, &session, &input)?, Trace::default())
+                }
+                None => continue,
+            },
+            Next::Event(Event::Message(delivery)) => {
+                let sent =
+                    take(&mut node, &mut sessions, &mut causes, &mut defects, &mut waiting, &delivery)?;
                 (sent, delivery.trace)
             }
-            Event::Lost { input, reason } => {
+            Next::Event(Event::Lost { input, reason }) => {
                 tracing::error!("going on without the input `{input}`: {reason}");
                 lost.get_or_insert(reason);
                 // Without the ledger there are no further segments; those that are known can still be closed.
                 let sent = if input == SPEECH { Vec::new() } else { sessions.close(&input)? };
                 (sent, Trace::default())
             }
-            Event::Arguments(changed) => {
+            Next::Event(Event::Arguments(changed)) => {
                 match adjusted(&changed, &arguments, &branches, model.clone()) {
-                    Ok(config) => sessions.adjust(config, Fusion::adjust),
+                    Ok(config) => {
+                        sessions.adjust(config, Fusion::adjust);
+                        waiting.adjust(&changed.patience);
+                    }
                     Err(error) => tracing::error!("the arguments stay as they were: {error}"),
                 }
                 continue;
@@ -59,6 +78,7 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                     defects.spoil(body.as_mut());
                     let segment = body.as_ref().map(|sentiment| sentiment.segment);
                     let cause = causes.take(&session, segment).unwrap_or_else(|| trace.clone());
+                    waiting.done(&session, segment);
                     node.send("sentiment", Message { session, seq, body }, &cause)?;
                 }
                 Output::Watermark(body) => node.send("watermark", Message { session, seq, body }, &trace)?,
@@ -71,6 +91,22 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
         None if node.stopped() => Ok(()),
         None => node.check_ends(&sessions),
     }
+}
+
+/// Goes on in a session without an input that was silent for too long.
+fn give_up(
+    node: &mut Node<Arguments>,
+    sessions: &mut JoinSessions<Fusion>,
+    session: &SessionId,
+    input: &str,
+) -> Result<Vec<Numbered<Output>>> {
+    let text = format!(
+        "input `{input}` was silent for longer than its --patience; results do without until it is heard again"
+    );
+    tracing::warn!("session `{session}`: {text}");
+    let about = Some(session.to_string());
+    node.incident(Incident { kind: IncidentKind::Late, session: about, sample: None, amount: None, text });
+    Ok(sessions.step(session, |fusion, output| fusion.give_up(input, output))?)
 }
 
 /// What changed arguments mean. The model stays as it was loaded.
@@ -90,11 +126,13 @@ fn take(
     sessions: &mut JoinSessions<Fusion>,
     causes: &mut Causes,
     defects: &mut Defects,
+    waiting: &mut Waiting,
     delivery: &Delivery,
 ) -> Result<Vec<Numbered<Output>>> {
     match delivery.input.as_str() {
         SPEECH => {
             let message = node.read::<Speech>(delivery)?;
+            waiting.follow(&message);
             Ok(sessions.push(SPEECH, message, |fusion, speech, output| fusion.speech(&speech, output))?)
         }
         TRANSCRIPT => {

@@ -112,6 +112,58 @@ fn a_rejected_transcript_leaves_the_voice_alone() {
 }
 
 #[test]
+fn a_silent_branch_is_not_waited_for_until_it_is_heard_again() {
+    let whole = |number: u64| segment(number, number * 32_000, number * 32_000 + 16_000);
+    let ledger = (0..4).flat_map(whole).map(|step| on("speech", step));
+    let mut steps: Vec<_> = ledger.collect();
+    steps.extend((0..4).map(|number| on("acoustic", voice(number, &[0.5, 0.3, 0.2]))));
+    let said = |number| {
+        [
+            on("transcript", transcript(number, TranscriptStatus::Final, "We won.")),
+            on("text", text(number, &[0.1, 0.2, 0.7])),
+        ]
+    };
+    let given_up = ["text", "transcript"].map(|input| on(input, Step::GivenUp));
+    let profiles = |steps: &[(&'static str, Step)]| -> Vec<_> {
+        let sent = run(&config(&ALL, &[]), steps.to_vec()).unwrap();
+        sent.sentiment
+            .iter()
+            .flatten()
+            .map(|result| (result.segment, result.profile, result.degraded.clone()))
+            .collect()
+    };
+    let without = "without text and transcript, silent for too long".to_owned();
+    let silent = |number| (number, Profile::AudioOnly, without.clone());
+    assert_eq!(profiles(&steps), []);
+    // One that is given up is not waited for in the segments behind, either.
+    steps.extend(given_up.clone());
+    assert_eq!(profiles(&steps), [0, 1, 2, 3].map(silent));
+    // Late words of segments that are done are passed over, and segments behind them are waited for again.
+    steps.extend(said(0).into_iter().chain(said(1)).chain(said(2)).chain(said(3)));
+    steps.extend(whole(4).into_iter().map(|step| on("speech", step)));
+    steps.push(on("acoustic", voice(4, &[0.5, 0.3, 0.2])));
+    assert_eq!(profiles(&steps).len(), 4);
+    steps.extend(said(4));
+    assert_eq!(profiles(&steps).last(), Some(&(4, Profile::Both, String::new())));
+}
+
+#[test]
+fn what_is_awaited_is_told() {
+    let mut fusion = Fusion::begin(&config(&ALL, &[]));
+    let mut output = Vec::new();
+    let mut take =
+        |fusion: &mut Fusion, input, step| streams::apply(fusion, input, step, &mut output).unwrap();
+    assert_eq!(fusion.awaited(), None);
+    segment(0, 0, 16_000).into_iter().for_each(|step| take(&mut fusion, "speech", step));
+    take(&mut fusion, "acoustic", voice(0, &[0.5, 0.3, 0.2]));
+    assert_eq!(fusion.awaited(), Some((0, vec!["text", "transcript"])));
+    take(&mut fusion, "text", Step::GivenUp);
+    assert_eq!(fusion.awaited(), Some((0, vec!["transcript"])));
+    take(&mut fusion, "transcript", transcript(0, TranscriptStatus::Final, "We won."));
+    assert_eq!(fusion.awaited(), None);
+}
+
+#[test]
 fn a_dead_branch_is_not_waited_for() {
     let dead = || vec![on("text", Step::Lost), on("transcript", Step::Lost)];
     let closing = [vec![on("acoustic", voice(0, &[0.5, 0.3, 0.2]))], dead()].concat();

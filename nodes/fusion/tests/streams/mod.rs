@@ -19,6 +19,7 @@ pub enum Step {
     Transcript(Transcript),
     End,
     Lost,
+    GivenUp,
 }
 
 /// What was sent on each output; `None` is the end of its stream.
@@ -67,6 +68,7 @@ pub fn apply(
         Step::Transcript(transcript) => fusion.transcript(transcript, output),
         Step::End => fusion.end(input, output),
         Step::Lost => fusion.lose(input, output),
+        Step::GivenUp => fusion.give_up(input, output),
     }
 }
 
