@@ -1,19 +1,33 @@
-//! Where the time goes between the last sample of speech and the result: the default graph at the pace of the clock. And
-//! the memory of encoder and decoder meanwhile.
+//! Where the time goes between the last sample of speech and the result, at the pace of the clock: in the default graph, and
+//! in the one that works ahead while somebody speaks. And the memory of encoder and decoder meanwhile.
 //!
 //! `cargo bench --workspace --bench latency`. Not a test: it fails only if the graph does.
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread;
 
 use harness::{Graph, repository, watch};
 use serde_json::Value;
 
 fn main() {
-    let session = repository().join("recordings/session");
-    let outcome = Graph::open("dataflow.yml", "latency")
-        .args("source", &format!("{} --join --silence-ms 1000 --pace realtime", session.display()))
+    let recordings = repository().join("recordings/session");
+    let sessions =
+        [("a speech of 11 s", recordings.join("jfk.flac")), ("a session of 50 s", recordings.clone())];
+    for (graph, how) in
+        [("dataflow.yml", "after the end of speech"), ("dataflows/rehearsal.yml", "working ahead")]
+    {
+        for (name, path) in &sessions {
+            println!("{graph}, {how}: {name}");
+            measure(graph, path);
+        }
+    }
+}
+
+fn measure(graph: &str, recordings: &Path) {
+    let outcome = Graph::open(graph, "latency")
+        .args("source", &format!("{} --join --silence-ms 1000 --pace realtime", recordings.display()))
         .run_with(|folder| {
             thread::scope(|scope| {
                 for node in ["encoder", "decoder"] {
@@ -34,6 +48,11 @@ fn main() {
         for part in ["total", "hangover", "transport", "queueing"] {
             parts.entry(part.to_owned()).or_default().extend(latency[part].as_f64());
         }
+        let behind = latency["total"].as_f64().zip(latency["hangover"].as_f64());
+        parts
+            .entry("total less hangover".to_owned())
+            .or_default()
+            .extend(behind.map(|(total, hangover)| total - hangover));
         for (stage, times) in latency["stages"].as_object().into_iter().flatten() {
             parts.entry(format!("work in {stage}")).or_default().extend(times["worked"].as_f64());
         }
@@ -42,16 +61,16 @@ fn main() {
         "{} utterances, from the last sample of speech to the result, in milliseconds:",
         outcome.results.len()
     );
-    println!("{:<20} {:>9} {:>9} {:>9}", "", "median", "mean", "largest");
+    println!("{:<20} {:>9} {:>9} {:>9}", "", "median", "95 %", "largest");
     for (part, mut values) in parts {
         values.sort_by(f64::total_cmp);
-        let median = values.get(values.len() / 2).copied().unwrap_or(f64::NAN);
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let largest = values.last().copied().unwrap_or(f64::NAN);
-        println!("{part:<20} {median:>9.1} {mean:>9.1} {largest:>9.1}");
+        let at = |share: f64| values.get((values.len() as f64 * share) as usize).copied();
+        let [median, most, largest] =
+            [at(0.5), at(0.95), values.last().copied()].map(|value| value.unwrap_or(f64::NAN));
+        println!("{part:<20} {median:>9.1} {most:>9.1} {largest:>9.1}");
     }
     let speech: f64 = outcome.results.iter().filter_map(duration).sum();
-    println!("{speech:.1} s of speech");
+    println!("{speech:.1} s of speech\n");
 }
 
 fn duration(result: &Value) -> Option<f64> {

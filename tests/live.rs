@@ -14,10 +14,11 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Graph, Outcome, find_process, normalise, repository, signal};
+use harness::{Graph, Outcome, find_process, normalise, repository, signal, transcripts, word_error_rate};
 use serde_json::Value;
 use undertone_messages::{Body, Emotion, Encoding, Message, Scope, Transcript, TranscriptStatus};
 use undertone_recording::{ExceptionKind, Manifest, Options, TopicReader, compare};
+use undertone_source::AudioFile;
 
 const SECOND: u64 = 16_000;
 
@@ -223,4 +224,65 @@ fn what_is_late_is_done_with_less_effort_and_says_so() {
         let manifest = Manifest::read(&recording).unwrap();
         assert!(manifest.exceptions.iter().any(|exception| exception.kind == ExceptionKind::Late));
     }
+}
+
+/// Clips as a push-to-talk button or a browser's noise gate leaves them: digital silence, and then speech from its very first
+/// sound on. What is said first is heard as well as in the recording as it was.
+#[test]
+fn first_sounds_are_kept() {
+    const FIRST_WORDS: usize = 3;
+    let folder = repository().join("out/tests/first-sounds-clips");
+    std::fs::create_dir_all(&folder).unwrap();
+    let rates = [false, true].map(|cut| {
+        let mut paths = Vec::new();
+        for (file, _) in transcripts() {
+            let mut samples =
+                AudioFile::read_whole(&repository().join("recordings/session").join(&file)).unwrap();
+            if cut {
+                samples.drain(..onset(&samples));
+            }
+            let path = folder.join(format!("{}-{cut}.wav", stem(&file)));
+            write(&path, &[vec![0.0; SECOND as usize], samples].concat());
+            paths.push(path.display().to_string());
+        }
+        let outcome = Graph::open("dataflow.yml", &format!("first-sounds-{cut}"))
+            .args("source", &format!("{} --pace fast", paths.join(" ")))
+            .run()
+            .expect_success();
+        let (mut said, mut heard) = (Vec::new(), Vec::new());
+        for (file, words) in transcripts() {
+            let session = format!("{}-{cut}", stem(&file));
+            let of_session = outcome.results.iter().filter(|result| result["session"] == session.as_str());
+            let texts: Vec<&str> = of_session.map(|result| result["text"].as_str().unwrap()).collect();
+            said.extend(words.into_iter().take(FIRST_WORDS));
+            heard.extend(normalise(&texts.join(" ")).into_iter().take(FIRST_WORDS));
+        }
+        word_error_rate(&said, &heard)
+    });
+    println!("word error rate of first words: {:.3} uncut, {:.3} cut at the first sound", rates[0], rates[1]);
+    assert!(rates[1] <= rates[0], "{rates:?}");
+}
+
+fn stem(file: &str) -> &str {
+    file.split_once('.').unwrap().0
+}
+
+/// Index of the first sample of a sound: of the first 5 ms that are not 35 dB softer than the loudest.
+fn onset(samples: &[f32]) -> usize {
+    let powers: Vec<f32> =
+        samples.chunks(80).map(|block| block.iter().map(|sample| sample * sample).sum()).collect();
+    let loudest = powers.iter().copied().fold(0.0, f32::max);
+    80 * powers.iter().position(|power| *power > loudest * 10.0_f32.powf(-3.5)).unwrap()
+}
+
+fn write(path: &Path, samples: &[f32]) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: SECOND as u32,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    samples.iter().for_each(|sample| writer.write_sample(*sample).unwrap());
+    writer.finalize().unwrap();
 }
