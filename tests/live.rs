@@ -14,7 +14,9 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Graph, Outcome, find_process, normalise, repository, signal, transcripts, word_error_rate};
+use harness::{
+    Graph, Outcome, find_process, normalise, repository, signal, soak, transcripts, word_error_rate,
+};
 use serde_json::Value;
 use undertone_messages::{Body, Emotion, Encoding, Message, Scope, Transcript, TranscriptStatus};
 use undertone_recording::{ExceptionKind, Manifest, Options, TopicReader, compare};
@@ -285,4 +287,15 @@ fn write(path: &Path, samples: &[f32]) {
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
     samples.iter().for_each(|sample| writer.write_sample(*sample).unwrap());
     writer.finalize().unwrap();
+}
+
+/// In a minute and a half; `cargo bench --bench soak` takes half an hour.
+#[test]
+fn a_live_session_grows_nothing() {
+    let seen = soak("soak-test", Duration::from_secs(90));
+    for (node, [early, late]) in &seen.memory {
+        assert!(late - early < 8e6, "{node} has {early} bytes and later {late}");
+    }
+    let [early, late] = seen.latency;
+    assert!(seen.results >= 20 && late < early + 200.0, "{seen:?}");
 }

@@ -8,6 +8,8 @@
     reason = "a harness that cannot work fails the test"
 )]
 
+mod soak;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use serde_yaml_ng::{Mapping, Value};
 
-/// No graph of these tests takes longer; one that does hangs.
+pub use soak::{Soak, soak};
+
+/// Hardly a graph takes longer; one that does hangs.
 const WATCHDOG: Duration = Duration::from_secs(300);
 
 /// One graph at a time: each has more processes than the machine has cores.
@@ -34,6 +38,7 @@ pub struct Graph {
     folder: PathBuf,
     yaml: Value,
     load: bool,
+    watchdog: Duration,
 }
 
 /// What came of a run.
@@ -85,7 +90,8 @@ impl Graph {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         std::os::unix::fs::symlink(repository().join("types"), folder.join("types")).unwrap();
-        let mut graph = Self { folder, yaml: serde_yaml_ng::from_str(&text).unwrap(), load: false };
+        let mut graph =
+            Self { folder, yaml: serde_yaml_ng::from_str(&text).unwrap(), load: false, watchdog: WATCHDOG };
         for node in graph.nodes_mut() {
             absolute(node, "path", base);
             if let Some(Value::Mapping(operator)) = node.get_mut("operator") {
@@ -205,6 +211,11 @@ impl Graph {
         Self { load: true, ..self }
     }
 
+    /// Lets the graph run for longer than most.
+    pub fn within(self, watchdog: Duration) -> Self {
+        Self { watchdog, ..self }
+    }
+
     /// Sets what the graph says of a node.
     pub fn set(mut self, id: &str, key: &str, value: &str) -> Self {
         self.node(id).insert(key.into(), value.into());
@@ -270,7 +281,7 @@ impl Graph {
         });
         // Operators need the virtual environment to be active; nodes must do without.
         let activated = self.nodes_mut().any(|node| node.contains_key("operator"));
-        let (code, log) = dora(&["run", graph.to_str().unwrap()], &self.folder, activated);
+        let (code, log) = dora(&["run", graph.to_str().unwrap()], &self.folder, activated, self.watchdog);
         meanwhile.join().unwrap();
         // A run that failed leaves what it had under another name.
         let partial = results.with_extension("jsonl.partial");
@@ -285,7 +296,7 @@ impl Graph {
         let graph = self.folder.join("graph.yml");
         fs::write(&graph, serde_yaml_ng::to_string(&self.yaml).unwrap()).unwrap();
         let arguments = ["validate", "--strict-types", graph.to_str().unwrap()];
-        let (code, log) = dora(&arguments, &self.folder, false);
+        let (code, log) = dora(&arguments, &self.folder, false, WATCHDOG);
         Outcome { code, log, results: Vec::new() }
     }
 }
@@ -318,7 +329,7 @@ fn absolute(node: &mut Mapping, key: &str, base: &Path) {
 }
 
 /// Runs dora's command line and gives its exit code and all that it printed.
-fn dora(arguments: &[&str], folder: &Path, activated: bool) -> (Option<i32>, String) {
+fn dora(arguments: &[&str], folder: &Path, activated: bool, watchdog: Duration) -> (Option<i32>, String) {
     let environment = repository().join(".venv/bin");
     let program = environment.join("dora");
     assert!(program.exists(), "{} is missing; run `make setup`", program.display());
@@ -344,11 +355,11 @@ fn dora(arguments: &[&str], folder: &Path, activated: bool) -> (Option<i32>, Str
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if begun.elapsed() > WATCHDOG {
+        if begun.elapsed() > watchdog {
             child.kill().unwrap();
             child.wait().unwrap();
             panic!(
-                "the run did not end within {WATCHDOG:?}:\n{}{}",
+                "the run did not end within {watchdog:?}:\n{}{}",
                 output.join().unwrap(),
                 errors.join().unwrap()
             );
