@@ -211,6 +211,13 @@ impl Graph {
         self
     }
 
+    /// Sets a variable in a node's environment.
+    pub fn env(mut self, id: &str, name: &str, value: &str) -> Self {
+        let variables = self.node(id).entry("env".into()).or_insert_with(|| Value::Mapping(Mapping::new()));
+        variables.as_mapping_mut().unwrap().insert(name.into(), value.into());
+        self
+    }
+
     /// Takes a wire out of the graph.
     pub fn without_input(mut self, id: &str, input: &str) -> Self {
         for key in ["inputs", "input_types"] {
@@ -434,8 +441,13 @@ fn processor_seconds(process: &Path, times: [&str; 2]) -> f64 {
 
 /// Kills a node of the graph that runs in `folder`.
 pub fn kill(node: &str, folder: &Path) {
-    let process = find_process(node, folder).to_string();
-    assert!(Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
+    signal("KILL", find_process(node, folder));
+}
+
+/// Sends a signal to a process.
+pub fn signal(name: &str, process: u32) {
+    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(status.unwrap().success(), "kill -{name} {process}");
 }
 
 /// The words of a text in lower case, without punctuation, as word error rates are counted.
