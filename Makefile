@@ -17,6 +17,7 @@ run: build ## Runs the recorded session through the default graph.
 	dora run dataflow.yml --log-format compact --log-level warn --log-filter sink=stdout 2>&1 | $(PLAIN)
 
 test: build ## Proves that it works: unit, property, end-to-end and Python tests.
+	@./setup test
 	.venv/bin/python -m unittest discover --start-directory models/tests
 	evaluate/setup
 	evaluate/.venv/bin/python -m unittest discover --buffer --start-directory evaluate/tests

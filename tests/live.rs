@@ -179,10 +179,10 @@ fn results_go_on_without_a_branch_that_is_silent_and_with_it_when_it_is_back() {
         .run_with(|folder| {
             let text = find_process("text", folder);
             sleep(Duration::from_secs(11));
-            signal(text, "STOP");
+            signal("STOP", text);
             // Zenoh takes a process for dead that says nothing for 10 s, and what was on its way there is lost.
             sleep(Duration::from_secs(8));
-            signal(text, "CONT");
+            signal("CONT", text);
         })
         .expect_success();
     let profiles: Vec<&str> =

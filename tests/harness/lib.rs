@@ -229,6 +229,13 @@ impl Graph {
         self
     }
 
+    /// Sets a variable in a node's environment.
+    pub fn env(mut self, id: &str, name: &str, value: &str) -> Self {
+        let variables = self.node(id).entry("env".into()).or_insert_with(|| Value::Mapping(Mapping::new()));
+        variables.as_mapping_mut().unwrap().insert(name.into(), value.into());
+        self
+    }
+
     /// Takes a wire out of the graph.
     pub fn without_input(mut self, id: &str, input: &str) -> Self {
         for key in ["inputs", "input_types"] {
@@ -452,13 +459,13 @@ fn processor_seconds(process: &Path, times: [&str; 2]) -> f64 {
 
 /// Kills a node of the graph that runs in `folder`.
 pub fn kill(node: &str, folder: &Path) {
-    signal(find_process(node, folder), "KILL");
+    signal("KILL", find_process(node, folder));
 }
 
-/// Sends a signal, by its name without `SIG`, to a process.
-pub fn signal(process: u32, name: &str) {
-    let name = format!("-{name}");
-    assert!(Command::new("kill").args([&name, &process.to_string()]).status().unwrap().success());
+/// Sends a signal to a process.
+pub fn signal(name: &str, process: u32) {
+    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(status.unwrap().success(), "kill -{name} {process}");
 }
 
 /// The words of a text in lower case, without punctuation, as word error rates are counted.

@@ -2,6 +2,7 @@
 //! graph ([`Intake`]).
 
 mod intake;
+mod live;
 mod rate;
 
 pub use intake::Intake;

@@ -11,6 +11,7 @@ use crate::lead::Lead;
 use crate::node::{Delivery, Event, Next, Node};
 use crate::report::Incident;
 use crate::trace::{Capture, Trace, now_ns};
+use crate::wake::Wake;
 
 /// How long to wait for the watermark before the log says so.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,6 +70,41 @@ impl<A: Parser + Clone> Feed<A> {
         }
         let lead = flow_control.then_some(lead);
         Ok(Self { node, lead, others, realtime, begun: Instant::now(), begun_ns: now_ns() })
+    }
+
+    /// Begins now, with audio that comes in its own time and cannot be held back: see [`Feed::listen`]. The caller sends
+    /// no more than [`Feed::free`] messages.
+    pub fn live(mut node: Node<A>, lead: Lead) -> Self {
+        node.put_at_head();
+        let flow_control = node.inputs().any(|input| input == Self::WATERMARK);
+        let others = node.inputs().any(|input| input != Self::WATERMARK);
+        let lead = flow_control.then_some(lead);
+        Self { node, lead, others, realtime: true, begun: Instant::now(), begun_ns: now_ns() }
+    }
+
+    /// Ends [`Feed::listen`] early, from other threads.
+    pub fn wake(&self) -> Wake {
+        self.node.wake()
+    }
+
+    /// How many messages may be sent now. Without a watermark in the graph nothing is known of what becomes of them, and
+    /// the number is the highest there is.
+    pub fn free(&self) -> u64 {
+        self.lead.as_ref().map_or(u64::MAX, Lead::free)
+    }
+
+    /// Takes what has come from the graph; waits for something to come, or a call, but no longer than `patience`. False
+    /// if dora asked the node to stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`Feed::wait_until`].
+    pub fn listen(&mut self, patience: Duration) -> Result<bool> {
+        let mut taken = self.take_event(patience)?;
+        while taken == Taken::Something {
+            taken = self.take_event(Duration::ZERO)?;
+        }
+        Ok(taken != Taken::End)
     }
 
     /// Tells of something because of which another run might differ.
@@ -187,12 +223,33 @@ impl<A: Parser + Clone> Feed<A> {
         due: Duration,
     ) -> Result<()> {
         let header = Header::read(&message)?;
-        if let Some(lead) = &mut self.lead {
-            lead.sent(&header.session, (!header.last).then(|| header.time.unwrap_or(captured)));
-        }
         let on_time = self.realtime && !header.last;
         let at_ns = if on_time { self.begun_ns + due.as_nanos() as i64 } else { now_ns() };
         let capture = Capture { sample: captured, at_ns, realtime: self.realtime };
+        self.send_read(output, message, &header, capture)
+    }
+
+    /// Sends a message of live audio.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::send`].
+    pub fn send_live<B: Body>(&mut self, output: &str, message: Message<B>, capture: Capture) -> Result<()> {
+        let array = message.encode()?;
+        let header = Header::read(&array)?;
+        self.send_read(output, array, &header, capture)
+    }
+
+    fn send_read(
+        &mut self,
+        output: &str,
+        message: StructArray,
+        header: &Header,
+        capture: Capture,
+    ) -> Result<()> {
+        if let Some(lead) = &mut self.lead {
+            lead.sent(&header.session, (!header.last).then(|| header.time.unwrap_or(capture.sample)));
+        }
         let trace = Trace { capture: Some(capture), hops: Vec::new() };
         self.node.send_array(output, message, header.seq, header.last, &trace)
     }
