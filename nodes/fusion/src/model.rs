@@ -177,8 +177,10 @@ impl Fits {
 impl Fit<'_> {
     /// The confidence that a share `coverage` of held-out results had, or more.
     pub(crate) fn threshold(self, coverage: f64) -> f64 {
-        let (Self::Logarithmic(Logistic { confidence: quantiles, .. })
-        | Self::Linear(Scaling { confidence: quantiles, .. })) = self;
+        let quantiles = match self {
+            Self::Logarithmic(logistic) => &logistic.confidence,
+            Self::Linear(scaling) => &scaling.confidence,
+        };
         let place = (1.0 - coverage) * (quantiles.len() - 1) as f64;
         let at = |place: f64| quantiles.get(place as usize).copied().unwrap_or(0.0);
         let (below, above) = (at(place.floor()), at(place.ceil()));
@@ -214,16 +216,13 @@ mod tests {
         let model = with(|_| {}).unwrap();
         let set = |models: &[&str]| models.iter().map(|model| (*model).to_owned()).collect::<BTreeSet<_>>();
         let fit = |weighting| model.fit(&set(&["voice@1", "text@1"]), weighting).unwrap();
-        let weights = match fit(Weighting::Learned) {
-            Fit::Logarithmic(logistic) => (logistic.weights["text@1"][1], logistic.weights["voice@1"][0]),
-            Fit::Linear(_) => unreachable!("learned weights are those of the logarithmic pool"),
-        };
-        assert_eq!(weights, (0.5, 2.0));
-        let temperature = |weighting| match fit(weighting) {
-            Fit::Linear(scaling) => scaling.temperature,
-            Fit::Logarithmic(_) => unreachable!("other weights are those of the linear pool"),
-        };
-        assert_eq!([Weighting::Fixed, Weighting::Entropy].map(temperature), [1.5, 0.5]);
+        let weights = [("text@1", vec![1.0, 0.5]), ("voice@1", vec![2.0, 2.0])];
+        let weights = weights.map(|(model, weights)| (model.to_owned(), weights)).into();
+        let logistic = Logistic { weights, bias: vec![0.0, 0.25], confidence: vec![0.4, 0.8, 1.0] };
+        assert_eq!(fit(Weighting::Learned), Fit::Logarithmic(&logistic));
+        let scaling = |temperature: f64| Scaling { temperature, confidence: vec![0.5, 0.7, 1.0] };
+        assert_eq!(fit(Weighting::Fixed), Fit::Linear(&scaling(1.5)));
+        assert_eq!(fit(Weighting::Entropy), Fit::Linear(&scaling(0.5)));
         assert_eq!(model.fit(&set(&["text@1"]), Weighting::Fixed), None);
         assert_eq!(model.known(), "text@1 + voice@1");
     }
