@@ -29,6 +29,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// are there, and they are lost. A graph with flow control has no such nodes, and ends without a delay.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// The most incidents that a node tells of.
+const MOST_INCIDENTS: usize = 100;
+
 /// How long a message waits for one that was sent before it. Dora sends large messages through the daemon while a
 /// node's shared memory is full, and others overtake them.
 const HOLE_PATIENCE: Duration = Duration::from_secs(5);
@@ -247,18 +250,32 @@ impl<A: Parser + Clone> Node<A> {
         self.news += 1;
     }
 
+    /// The number that dora gave this run of the graph, for its command line.
+    pub fn dataflow_id(&self) -> String {
+        self.dora.dataflow_id().to_string()
+    }
+
     /// Puts the node at the head of the graph: nothing of what it sends follows from what it takes.
-    pub(crate) fn put_at_head(&mut self) {
+    pub fn put_at_head(&mut self) {
         self.at_head = true;
     }
 
-    /// Tells of something because of which another run might differ.
+    /// Tells of something because of which another run might differ. Of a node that never ends, only the first
+    /// [`MOST_INCIDENTS`] are told: reports travel with messages.
     pub fn incident(&mut self, incident: Incident) {
         let own = self.own();
-        if !own.incidents.contains(&incident) {
-            own.incidents.push(incident);
-            self.news += 1;
+        if own.incidents.contains(&incident) || own.incidents.len() > MOST_INCIDENTS {
+            return;
         }
+        let incident = if own.incidents.len() < MOST_INCIDENTS {
+            incident
+        } else {
+            let text = format!("more than {MOST_INCIDENTS} incidents; the others are not told");
+            tracing::warn!("{text}");
+            Incident { session: None, sample: None, amount: None, text, ..incident }
+        };
+        own.incidents.push(incident);
+        self.news += 1;
     }
 
     fn own(&mut self) -> &mut NodeReport {
