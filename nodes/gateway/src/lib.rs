@@ -5,7 +5,7 @@
 //! # Rooms
 //!
 //! What a client may do and what follows from it is pure code, without sockets, dora or clock: [`Hub`] has all sessions,
-//! a [`Session`] one client, its [`Audio`](audio::Audio) and its [`EventLog`], [`Request`] and [`Event`] are the messages,
+//! a [`Session`] one client, its `Audio` and its [`EventLog`], [`Request`] and [`Event`] are the messages,
 //! [`Fault`] and [`Close`] what can go wrong. Around it are two thin layers: the server with a task for each connection
 //! (tokio, axum), and [`run`], which moves audio and results between the hub and the graph on the process's first thread.
 //!
