@@ -51,8 +51,10 @@ fn say(port: u16, file: &str, pace: u32) -> Client {
 /// Results are those of the recording, and of no other session.
 fn check(client: &Client, file: &str, reference: &[String]) {
     client.check_numbers(1);
-    let rate = word_error_rate(reference, &client.words());
-    assert!(rate <= 0.35, "{file}: word error rate {rate:.2}: {:?}", client.words());
+    // Whisper writes years in digits.
+    let reference = harness::normalise(&reference.join(" ").replace("eighteen thirteen", "1813"));
+    let rate = word_error_rate(&reference, &client.words());
+    assert!(rate <= 0.25, "{file}: word error rate {rate:.2}: {:?}", client.words());
     let (first, last) = (client.events.first().unwrap(), client.events.last().unwrap());
     assert_eq!((first["type"].as_str(), last["type"].as_str()), (Some("ready"), Some("end")));
     assert_eq!(last["position_sample"], recording(file).len() as u64);
@@ -63,7 +65,10 @@ fn check(client: &Client, file: &str, reference: &[String]) {
         assert_eq!(result["profile"], "both", "{result}");
         let sum: f64 = result["probabilities"].as_object().unwrap().values().filter_map(Value::as_f64).sum();
         assert!((sum - 1.0).abs() < 1e-4, "{result}");
-        assert!(result["latency_ms"]["stages"]["delivery"].is_object(), "{result}");
+        let latency = &result["latency_ms"];
+        assert!(latency["stages"]["delivery"].is_object(), "{result}");
+        let hangover = latency["hangover"].as_f64().unwrap();
+        assert!(hangover >= 0.0 && latency["total"].as_f64().unwrap() > hangover, "{result}");
         let of = |kind: &str| {
             client.events.iter().any(|event| event["type"] == kind && event["segment"] == result["segment"])
         };
@@ -165,6 +170,7 @@ fn what_clients_do_wrong_harms_nobody_else() {
         let mut client = Client::connect(port, "");
         client.speak(&recording("LJ001-0008.flac"), 4);
         assert_eq!(client.finish(), 1000, "{:?}", client.closed);
+        assert_eq!(stats(port)["graph"]["state"], "degraded");
         assert_eq!(client.results("final")[0]["profile"], "audio_only");
         let mut client = Client::connect(port, "");
         client.until("ready");
@@ -247,7 +253,8 @@ fn hostile(port: u16) {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         Client::over(stream, port, "", protocols, headers).map(|mut client| client.until_closed())
     };
-    assert_eq!(over("chat", &[]), Ok(4406));
+    assert_eq!(over("chat", &[]), Err(400));
+    assert_eq!(over("bearer.0123", &[]), Err(400));
     assert_eq!(over("undertone.v1", &[("origin", "https://evil.example")]), Err(403));
     assert_eq!(request(port, "GET /ws", "").0 / 100, 4);
     assert_eq!(request(port, "BREW /", "").0, 405);

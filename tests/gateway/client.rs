@@ -10,7 +10,7 @@ use harness::repository;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
+use tokio_tungstenite::tungstenite::{Error, HandshakeError, Message, WebSocket, client};
 
 /// Nothing that these tests wait for takes longer.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -93,11 +93,8 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         match client(request, stream) {
             Ok((socket, _)) => Ok(Self { socket, events: Vec::new(), closed: None }),
-            Err(error) => match error.to_string().split("status: ").nth(1).map(|rest| rest.split(' ').next())
-            {
-                Some(Some(status)) => Err(status.parse().unwrap()),
-                _ => panic!("{error}"),
-            },
+            Err(HandshakeError::Failure(Error::Http(answer))) => Err(answer.status().as_u16()),
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -115,30 +112,33 @@ impl Client {
         self.send(Message::Text(text.into()));
     }
 
-    /// Reads what comes within `patience`, at least one message if there is any. False once the connection is closed.
+    /// Reads what comes within `patience`. False once the connection is closed.
     pub fn take(&mut self, patience: Duration) -> bool {
         let begun = Instant::now();
-        loop {
-            let left = patience.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
-            self.socket.get_mut().set_read_timeout(Some(left)).unwrap();
-            match self.socket.read() {
-                Ok(Message::Text(text)) => self.events.push(serde_json::from_str(&text).unwrap()),
-                Ok(Message::Close(frame)) => {
-                    let frame = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
-                    self.closed = self.closed.take().or(frame);
-                }
-                Ok(_) => {}
-                Err(Error::Io(error))
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-                {
-                    return true;
-                }
-                Err(_) => return false,
-            }
+        while self.take_one(patience.saturating_sub(begun.elapsed())) {
             if begun.elapsed() >= patience {
                 return true;
             }
         }
+        false
+    }
+
+    /// Reads the next message, if it comes within `patience`. False once the connection is closed.
+    fn take_one(&mut self, patience: Duration) -> bool {
+        self.socket.get_mut().set_read_timeout(Some(patience.max(Duration::from_millis(1)))).unwrap();
+        match self.socket.read() {
+            Ok(Message::Text(text)) => self.events.push(serde_json::from_str(&text).unwrap()),
+            Ok(Message::Close(frame)) => {
+                let frame = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
+                self.closed = self.closed.take().or(frame);
+            }
+            Ok(_) => {}
+            Err(Error::Io(error)) => {
+                return matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+            }
+            Err(_) => return false,
+        }
+        true
     }
 
     /// Waits for a message of a type.
@@ -150,7 +150,7 @@ impl Client {
                 return event.clone();
             }
             seen = self.events.len();
-            let open = self.take(Duration::from_millis(20));
+            let open = self.take_one(WATCHDOG);
             assert!(open || seen < self.events.len(), "closed before `{kind}`: {:?}", self.closed);
             assert!(begun.elapsed() < WATCHDOG, "no `{kind}` in {:?}", self.events);
         }
@@ -159,7 +159,7 @@ impl Client {
     /// Reads until the connection is closed, and tells how.
     pub fn until_closed(&mut self) -> u16 {
         let begun = Instant::now();
-        while self.take(Duration::from_millis(50)) {
+        while self.take_one(WATCHDOG) {
             assert!(begun.elapsed() < WATCHDOG, "not closed: {:?}", self.events);
         }
         self.closed.clone().map_or(0, |(code, _)| code)

@@ -109,6 +109,8 @@ struct Input {
     early: BTreeMap<(SessionId, u64), Delivery>,
     /// What dora said of the sender's failure.
     failure: Option<String>,
+    /// When it closed: nothing more comes, for whatever reason.
+    closed: Option<Instant>,
 }
 
 /// The state of one output.
@@ -207,6 +209,16 @@ impl<A: Parser + Clone> Node<A> {
     /// The inputs that are wired, by name.
     pub fn inputs(&self) -> impl Iterator<Item = &str> {
         self.inputs.keys().map(String::as_str)
+    }
+
+    /// The inputs that have closed, each with how long ago and what is known of the reason. That is a failure only for a
+    /// node that waits for more: one that was told of it by [`Event::Lost`], or that takes sessions which have yet to
+    /// begin.
+    pub fn closed(&self) -> impl Iterator<Item = (&str, Duration, String)> {
+        self.inputs.iter().filter_map(|(name, input)| {
+            let failure = input.failure.as_deref().unwrap_or("it has closed");
+            Some((name.as_str(), input.closed?.elapsed(), format!("{}: {failure}", input.edge)))
+        })
     }
 
     /// The output that an input is wired to, as `node/output`.
@@ -389,7 +401,7 @@ impl<A: Parser + Clone> Node<A> {
                 };
                 Ok(self.in_order(delivery).map(Event::Message))
             }
-            Dora::InputClosed { id } => Ok(self.closed(&id)),
+            Dora::InputClosed { id } => Ok(self.close(&id)),
             Dora::NodeFailed { affected_input_ids, error, source_node_id } => {
                 for id in &affected_input_ids {
                     if let Some(input) = self.inputs.get_mut(id.as_str()) {
@@ -445,8 +457,9 @@ impl<A: Parser + Clone> Node<A> {
     }
 
     /// An input has closed: is it an end or a failure?
-    fn closed(&mut self, id: &DataId) -> Option<Event<A>> {
-        let input = self.inputs.get(id.as_str())?;
+    fn close(&mut self, id: &DataId) -> Option<Event<A>> {
+        let input = self.inputs.get_mut(id.as_str())?;
+        input.closed = Some(Instant::now());
         let reason = match (input.sequence.close(), input.received) {
             (Err(cut_off), _) => cut_off.to_string(),
             (Ok(()), 0) => "it closed before its first message".to_owned(),

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use eyre::{Result, bail};
 use undertone_fusion::{
     Arguments, Config, Defects, Inputs as Branches, Model, OutputMessage, SPEECH, Sessions, TRANSCRIPT,
 };
 use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
-use undertone_node::{Delivery, Event, Inputs, Node, Outputs, Start, Trace};
+use undertone_node::{Delivery, Event, Inputs, Next, Node, Outputs, Start, Trace};
 use undertone_stage::check_fixed;
+
+/// How long after an input has closed its last messages may arrive: they and the word that it has closed take different
+/// ways.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     undertone_node::run(fuse)
@@ -29,20 +34,22 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     let mut causes = Causes::default();
     let mut defects = Defects::new(arguments.defect);
     let mut lost = None;
-    while let Some(event) = node.next_event()? {
-        let (messages, trace) = match event {
-            Event::Message(delivery) => {
+    loop {
+        let (mut messages, trace) = match node.wait(PATIENCE)? {
+            Next::Ended => break,
+            Next::Nothing => (Vec::new(), Trace::default()),
+            Next::Event(Event::Message(delivery)) => {
                 let sent = take(&mut node, &mut sessions, &mut causes, &mut defects, &delivery)?;
                 (sent, delivery.trace)
             }
-            Event::Lost { input, reason } => {
+            Next::Event(Event::Lost { input, reason }) => {
                 tracing::error!("going on without the input `{input}`: {reason}");
                 lost.get_or_insert(reason);
                 // Without the ledger there are no further segments; those that are known can still be closed.
                 let sent = if input == SPEECH { Vec::new() } else { sessions.close(&input)? };
                 (sent, Trace::default())
             }
-            Event::Arguments(changed) => {
+            Next::Event(Event::Arguments(changed)) => {
                 match adjusted(&changed, &arguments, &branches, model.clone()) {
                     Ok(config) => sessions.adjust(&config),
                     Err(error) => tracing::error!("the arguments stay as they were: {error}"),
@@ -50,6 +57,11 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                 continue;
             }
         };
+        for (input, reason) in missed(&node, &sessions) {
+            tracing::error!("going on without the input `{input}`: {reason}");
+            lost.get_or_insert(reason);
+            messages.extend(sessions.close(&input)?);
+        }
         for message in messages {
             match message {
                 OutputMessage::Provisional(message) => node.send("provisional", message, &trace)?,
@@ -91,6 +103,17 @@ fn check_ends(node: &Node<Arguments>, sessions: &Sessions) -> Result<()> {
     let lacks = |input: &&str| sessions.unfinished(input).contains(&session);
     let wires: Vec<&str> = node.inputs().filter(lacks).filter_map(|input| node.wire(input)).collect();
     bail!("nothing of session `{session}` has arrived from {}, while it has from others", wires.join(" and "))
+}
+
+/// Inputs that closed while no session was in progress on them, and that a session needs which has begun since: in a graph
+/// with a live source there is always another. Without the ledger no session begins.
+fn missed(node: &Node<Arguments>, sessions: &Sessions) -> Vec<(String, String)> {
+    let missed =
+        |input: &str| input != SPEECH && !sessions.is_closed(input) && !sessions.unfinished(input).is_empty();
+    node.closed()
+        .filter(|(input, since, _)| *since > PATIENCE && missed(input))
+        .map(|(input, _, reason)| (input.to_owned(), reason))
+        .collect()
 }
 
 /// Hands a message to its session.

@@ -123,6 +123,11 @@ impl Sessions {
         Ok(messages)
     }
 
+    /// Whether nothing more will come on `input`, see [`Sessions::close`].
+    pub fn is_closed(&self, input: &str) -> bool {
+        self.closed.contains(input)
+    }
+
     /// The sessions in which the stream of `input` has not ended.
     pub fn unfinished(&self, input: &str) -> Vec<SessionId> {
         let unfinished = self.sessions.iter().filter(|(_, session)| !session.fusion.has_ended(input));

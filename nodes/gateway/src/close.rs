@@ -29,8 +29,6 @@ pub enum Close {
     Unauthorised = 4401,
     /// There is no such session to resume.
     Unknown = 4404,
-    /// The client speaks other versions of the protocol only.
-    Subprotocol = 4406,
     /// No audio for too long.
     Idle = 4408,
     /// The session is another connection's, or has become one's.
@@ -43,7 +41,7 @@ pub enum Close {
 
 impl Close {
     /// All the codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::Done,
         Self::Stopping,
         Self::Unsupported,
@@ -55,7 +53,6 @@ impl Close {
         Self::BadQuery,
         Self::Unauthorised,
         Self::Unknown,
-        Self::Subprotocol,
         Self::Idle,
         Self::Taken,
         Self::Gone,
@@ -149,9 +146,6 @@ pub enum Fault {
     /// Another connection has resumed the session.
     #[error("the session was resumed by another connection")]
     Replaced,
-    /// The client does not offer the protocol.
-    #[error("the client offers subprotocols, but not `undertone.v1`")]
-    Subprotocol,
     /// Events that were asked for are no longer kept.
     #[error("the events from {wanted} on were asked for, but only those from {kept} on are kept")]
     EventsLost {
@@ -194,7 +188,6 @@ impl Fault {
             Self::Unauthorised => "unauthorised",
             Self::UnknownSession => "unknown_session",
             Self::Replaced => "replaced",
-            Self::Subprotocol => "subprotocol",
             Self::EventsLost { .. } => "events_lost",
             Self::TooSlow => "too_slow",
             Self::Conversion(_) => "conversion",
@@ -222,7 +215,6 @@ impl Fault {
             Self::BadQuery(_) => Close::BadQuery,
             Self::Unauthorised => Close::Unauthorised,
             Self::UnknownSession => Close::Unknown,
-            Self::Subprotocol => Close::Subprotocol,
             Self::EventsLost { .. } => Close::Gone,
             Self::TooSlow => Close::TooSlow,
         })
@@ -254,7 +246,6 @@ impl Fault {
             Self::Unauthorised,
             Self::UnknownSession,
             Self::Replaced,
-            Self::Subprotocol,
             Self::EventsLost { wanted: 1, kept: 9 },
             Self::TooSlow,
             Self::Conversion(text()),

@@ -1,6 +1,6 @@
 //! The gateway's place in the graph: audio out, results in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -176,7 +176,7 @@ fn shortest_queue(graph: &str) -> Result<u64> {
 
 /// Audio out, results in, until the end.
 fn pump(node: &mut Node<Arguments>, shared: &Shared) -> Result<()> {
-    let mut lost = None;
+    let mut lost = BTreeMap::new();
     let mut stopping: Option<Instant> = None;
     loop {
         let now = now_ns();
@@ -190,18 +190,15 @@ fn pump(node: &mut Node<Arguments>, shared: &Shared) -> Result<()> {
         if stopping.is_some_and(|since| shared.hub().is_settled() || since.elapsed() > SETTLE) {
             break;
         }
+        if stopping.is_none() {
+            // Sessions may come at any time: here an input that closes is always a failure.
+            for (input, _, reason) in node.closed() {
+                lose(shared, &mut lost, input, reason)?;
+            }
+        }
         match node.wait(TICK)? {
             Next::Event(Event::Message(delivery)) => take(node, shared, &delivery)?,
-            Next::Event(Event::Lost { input, reason }) => {
-                tracing::error!("going on without the input `{input}`, as far as that is possible: {reason}");
-                if let Some(input) = Input::named(&input) {
-                    shared.hub().lose(input, &reason);
-                    if input.is_needed() {
-                        bail!("{reason}");
-                    }
-                }
-                lost.get_or_insert(reason);
-            }
+            Next::Event(Event::Lost { input, reason }) => lose(shared, &mut lost, &input, reason)?,
             Next::Event(Event::Arguments(_)) => {
                 tracing::error!("the arguments of this node hold for its whole run");
             }
@@ -217,7 +214,19 @@ fn pump(node: &mut Node<Arguments>, shared: &Shared) -> Result<()> {
             Next::Ended => bail!("the graph has ended, and the gateway has nowhere to send to"),
         }
     }
-    lost.map_or(Ok(()), |reason| Err(eyre!("{reason}")))
+    lost.into_values().next().map_or(Ok(()), |reason| Err(eyre!("{reason}")))
+}
+
+/// Goes on without an input, if it can. `lost` are those that are lost already, with the reasons.
+fn lose(shared: &Shared, lost: &mut BTreeMap<String, String>, input: &str, reason: String) -> Result<()> {
+    let Some(known) = Input::named(input).filter(|_| !lost.contains_key(input)) else { return Ok(()) };
+    shared.hub().lose(known, &reason);
+    if known.is_needed() {
+        bail!("{reason}");
+    }
+    tracing::error!("going on without the input `{input}`: {reason}");
+    lost.insert(input.to_owned(), reason);
+    Ok(())
 }
 
 /// Sends the audio that may be sent.

@@ -316,7 +316,7 @@ impl Hub {
         let session = self.sessions.get_mut(&name)?;
         let (seq, ready) = session.take(now);
         let (body, captured) = ready.map(|ready| (ready.frame, ready.captured)).unzip();
-        let sample = body.as_ref().map_or(0, AudioFrame::end);
+        let sample = session.sent();
         self.served = Some(name.clone());
         let capture = Capture { sample, at_ns: captured.unwrap_or(now), realtime: true };
         let end = body.is_none();

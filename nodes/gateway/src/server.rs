@@ -161,12 +161,13 @@ async fn connect(
         return refusal;
     }
     let protocols = list(&headers, &SEC_WEBSOCKET_PROTOCOL);
-    let wish = if !shared.access.allows(text(&headers, &AUTHORIZATION), protocols.as_deref()) {
-        Err(Fault::Unauthorised)
-    } else if !speaks(protocols.as_deref(), PROTOCOL) {
-        Err(Fault::Subprotocol)
-    } else {
+    if !speaks(protocols.as_deref(), PROTOCOL) {
+        return refuse(StatusCode::BAD_REQUEST, "offer the subprotocol `undertone.v1`, also beside a token");
+    }
+    let wish = if shared.access.allows(text(&headers, &AUTHORIZATION), protocols.as_deref()) {
         Wish::read(query.remove("session"), query.remove("resume"), query.remove("after"))
+    } else {
+        Err(Fault::Unauthorised)
     };
     let most = shared.hub().limits().message_bytes();
     upgrade

@@ -327,6 +327,11 @@ impl Session {
         (seq, Some(ready))
     }
 
+    /// Sample index behind the last sample that the graph has.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Takes note of the watermark.
     pub fn reached(&mut self, watermark: Watermark) {
         self.watermark = self.watermark.max(watermark.position);

@@ -107,6 +107,7 @@ impl World {
                 *position = frame.end();
                 frame.end()
             });
+            assert_eq!(outgoing.capture.sample, *position, "session {session}");
             if end.is_none() {
                 self.expected.remove(&session);
             }
