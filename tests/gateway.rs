@@ -298,9 +298,8 @@ fn slow_loris(port: u16) {
             return;
         }
         let mut answer = [0; 64];
-        match stream.read(&mut answer) {
-            Ok(0) => return,
-            Ok(_) | Err(_) => {}
+        if let Ok(0) = stream.read(&mut answer) {
+            return;
         }
     }
 }

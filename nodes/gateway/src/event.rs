@@ -88,7 +88,7 @@ pub enum Event<'a> {
         degraded: &'a str,
     },
     /// The fused result, as the sink writes it.
-    Sentiment(Record<'a>),
+    Sentiment(Box<Record<'a>>),
     /// The graph is late, or no longer.
     Backpressure {
         /// Whether it is late.
@@ -225,7 +225,7 @@ impl<'a> Event<'a> {
 
     /// The fused result.
     pub fn sentiment(session: &'a str, result: &'a Sentiment, latency: Option<&'a Latency>) -> Self {
-        Self::Sentiment(Record::new(session, result, latency))
+        Self::Sentiment(Box::new(Record::new(session, result, latency)))
     }
 
     /// What went wrong.

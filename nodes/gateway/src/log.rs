@@ -9,18 +9,12 @@ const MOST_EVENTS: usize = 4_096;
 const MOST_BYTES: usize = 2 << 20;
 
 /// Numbered events, the oldest of which are let go when there are too many.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EventLog {
     events: VecDeque<Arc<str>>,
     bytes: usize,
     /// Number of the latest event.
     latest: u64,
-}
-
-impl Default for EventLog {
-    fn default() -> Self {
-        Self { events: VecDeque::new(), bytes: 0, latest: 0 }
-    }
 }
 
 impl EventLog {

@@ -21,7 +21,7 @@ pub struct Change {
     pub node: String,
     /// The argument, without its dashes.
     pub name: String,
-    /// Its value.
+    /// Its value; `null` takes a change back.
     pub value: Value,
 }
 
@@ -106,9 +106,14 @@ impl Parameters {
         }
         self.possible().map_err(Refusal::Impossible)?;
         let dataflow = self.dataflow.get().map(String::as_str).unwrap_or_default();
+        let text = value.to_string();
         // Behind `--` nothing is taken for an option, such as a negative number.
-        let words = ["param", "set", "--dataflow", dataflow, "--", node, name, &value.to_string()];
-        self.dora(&words).map(drop).map_err(Refusal::Failed)
+        let changed = if value.is_null() {
+            self.dora(&["param", "delete", "--dataflow", dataflow, "--", node, name])
+        } else {
+            self.dora(&["param", "set", "--dataflow", dataflow, "--", node, name, &text])
+        };
+        changed.map(drop).map_err(Refusal::Failed)
     }
 
     /// Runs dora's command line and gives what it prints.
@@ -167,7 +172,8 @@ mod tests {
         let refused = |node, name| parameters.set(&change(node, name)).unwrap_err();
         assert!(matches!(refused("vad", "threshold"), Refusal::Forbidden(_)));
         assert!(matches!(refused("text", "model"), Refusal::Forbidden(_)));
-        for name in ["", "--weight", "weight=1", "We", &"a".repeat(65)] {
+        let long = "a".repeat(65);
+        for name in ["", "--weight", "weight=1", "We", &long] {
             assert!(matches!(refused("fusion", name), Refusal::Name(_)), "{name}");
         }
         // Before the graph runs nothing is possible.
@@ -196,6 +202,9 @@ mod tests {
         let refusal = parameters.set(&change("fusion", "text-weight")).unwrap_err();
         let expected = "param set --dataflow the-graph -- fusion text-weight 0.5";
         assert_eq!(refusal, Refusal::Failed(expected.to_owned()));
+        let back = Change { value: Value::Null, ..change("fusion", "text-weight") };
+        let expected = "param delete --dataflow the-graph -- fusion text-weight";
+        assert_eq!(parameters.set(&back), Err(Refusal::Failed(expected.to_owned())));
         let other = Parameters::new(vec!["fusion".to_owned()], program.clone());
         other.probe("another-graph");
         assert!(other.possible().unwrap_err().contains("does not know"));

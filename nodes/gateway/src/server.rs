@@ -130,23 +130,22 @@ fn refuse(status: StatusCode, reason: &str) -> Response {
     (status, Json(json!({ "error": reason }))).into_response()
 }
 
-/// Whether the page that asks may.
-fn check_origin(shared: &Shared, headers: &HeaderMap) -> Result<(), Response> {
+/// The answer to a page that may not ask.
+fn foreign(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
     if shared.access.allows_origin(text(headers, &ORIGIN), text(headers, &HOST)) {
-        return Ok(());
+        return None;
     }
     let reason = "pages of this origin may not use the gateway: name it with `--allow-origin`";
-    Err(refuse(StatusCode::FORBIDDEN, reason))
+    Some(refuse(StatusCode::FORBIDDEN, reason))
 }
 
-/// Whether who asks over plain HTTP may.
-fn check(shared: &Shared, headers: &HeaderMap) -> Result<(), Response> {
-    check_origin(shared, headers)?;
+/// The answer to who may not ask over plain HTTP.
+fn unauthorised(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
     if shared.access.allows(text(headers, &AUTHORIZATION), None) {
-        return Ok(());
+        return foreign(shared, headers);
     }
     let reason = refuse(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer TOKEN`");
-    Err(([(WWW_AUTHENTICATE, "Bearer")], reason).into_response())
+    Some(([(WWW_AUTHENTICATE, "Bearer")], reason).into_response())
 }
 
 /// `GET /ws`. What a browser is to know is told behind the upgrade, by a closing code: it cannot see a status.
@@ -157,7 +156,7 @@ async fn connect(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if let Err(refusal) = check_origin(&shared, &headers) {
+    if let Some(refusal) = foreign(&shared, &headers) {
         return refusal;
     }
     let protocols = list(&headers, &SEC_WEBSOCKET_PROTOCOL);
@@ -207,10 +206,7 @@ fn reason(graph: &Graph) -> &str {
 
 /// `GET /stats`.
 async fn statistics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    match check(&shared, &headers) {
-        Ok(()) => Json(figures(&shared)).into_response(),
-        Err(refusal) => refusal,
-    }
+    unauthorised(&shared, &headers).unwrap_or_else(|| Json(figures(&shared)).into_response())
 }
 
 fn figures(shared: &Shared) -> Value {
@@ -247,7 +243,7 @@ fn figures(shared: &Shared) -> Value {
 /// `POST /parameters`.
 async fn change(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    if let Err(refusal) = check(&shared, &head.headers) {
+    if let Some(refusal) = unauthorised(&shared, &head.headers) {
         return refusal;
     }
     let Ok(Ok(body)) = tokio::time::timeout(BODY, to_bytes(body, BODY_BYTES)).await else {
