@@ -13,10 +13,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Graph, Outcome, find_process, kill, transcripts, word_error_rate};
+use harness::{Graph, Outcome, alone, find_process, kill, repository, transcripts, word_error_rate};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -178,6 +179,74 @@ fn what_clients_do_wrong_harms_nobody_else() {
         assert_eq!(client.until_closed(), 1001, "{:?}", client.closed);
     });
     outcome.expect_failure(&["decoder"]);
+}
+
+/// Processes that end with the test.
+struct Processes(Vec<Child>);
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for process in self.0.iter_mut().rev() {
+            signal("-INT", process.id());
+            let _ = process.wait();
+        }
+    }
+}
+
+#[test]
+fn arguments_of_other_nodes_change_under_a_coordinator() {
+    let port = free_port();
+    let graph = Graph::open("dataflows/gateway.yml", "gateway-parameters");
+    let folder = graph.folder().to_owned();
+    let program = repository().join(".venv/bin/dora");
+    let arguments = format!("--listen 127.0.0.1:{port} --parameters fusion --dora {}", program.display());
+    graph.args("gateway", &arguments).validate().expect_success();
+    let _alone = alone();
+    let (coordinator, local) = (free_port().to_string(), free_port().to_string());
+    let dora = |words: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(words).env("DORA_COORDINATOR_PORT", &coordinator).current_dir(&folder);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let mut processes = Processes(Vec::new());
+    processes.0.push(dora(&["coordinator", "--port", &coordinator, "--store", "memory"]).spawn().unwrap());
+    let daemon = ["daemon", "--coordinator-port", &coordinator, "--local-listen-port", &local];
+    let begun = Instant::now();
+    while TcpStream::connect(format!("127.0.0.1:{coordinator}")).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no coordinator");
+        thread::sleep(Duration::from_millis(50));
+    }
+    processes.0.push(dora(&daemon).spawn().unwrap());
+    // The daemon takes a moment to tell the coordinator of itself.
+    while !dora(&["start", "--detach", "graph.yml"]).status().unwrap().success() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no daemon");
+        thread::sleep(Duration::from_millis(200));
+    }
+    await_status(port, "/readyz", 200);
+    while stats(port)["parameters"]["possible"] != true {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", stats(port)["parameters"]);
+        thread::sleep(Duration::from_millis(50));
+    }
+    let weights = || {
+        let client = say(port, "LJ001-0008.flac", 4);
+        let result = client.results("final")[0].clone();
+        ["text_sentiment", "audio_sentiment"].map(|name| result[name]["weight"].as_f64().unwrap())
+    };
+    let learned = weights();
+    for change in [
+        r#"{"node": "fusion", "name": "weighting", "value": "fixed"}"#,
+        r#"{"node": "fusion", "name": "text-weight", "value": 0.25}"#,
+    ] {
+        let (status, answer) = request(port, "POST /parameters", change);
+        assert_eq!(status, 202, "{answer}");
+    }
+    let begun = Instant::now();
+    while weights() != [0.25, 0.75] {
+        assert!(begun.elapsed() < Duration::from_secs(30), "fusion has not changed: {:?}", weights());
+    }
+    assert_ne!(learned, [0.25, 0.75]);
+    assert!(dora(&["stop", "--all"]).status().is_ok());
 }
 
 /// A connection that breaks and comes back.
