@@ -38,8 +38,6 @@ struct Connection {
     progress: i64,
     /// When it came.
     since: i64,
-    /// It has been told how the session ends.
-    told: bool,
 }
 
 /// What a connection is to do.
@@ -151,7 +149,7 @@ impl Session {
             old.signal.call(Call::Evicted(Closing::of(&Fault::Replaced)));
         }
         let resumed = self.log.latest() > 0;
-        let connection = Connection { id, signal, sent: after, progress: now, since: now, told: false };
+        let connection = Connection { id, signal, sent: after, progress: now, since: now };
         self.connection = Some(connection);
         if self.stream == Stream::Open {
             let missed = self.audio.missed(now);
@@ -202,10 +200,10 @@ impl Session {
     /// Takes note that the client is gone. `left` means that it wants no more: it closed the connection as one does, or
     /// was told the end.
     pub fn leave(&mut self, left: bool, now: i64) {
-        let told = self.connection.take().is_some_and(|connection| connection.told);
+        self.connection = None;
         self.away = now;
         let nothing = !self.audio.started();
-        if left || nothing || (told && self.closing.is_some()) {
+        if left || nothing {
             self.settled = true;
             self.end();
         }
@@ -283,7 +281,6 @@ impl Session {
     pub fn output(&mut self, now: i64) -> Output {
         let Some(connection) = &mut self.connection else { return Output::default() };
         let Some(events) = self.log.behind(connection.sent, BATCH) else {
-            connection.told = true;
             return Output { events: Vec::new(), closing: Some(Closing::of(&Fault::TooSlow)) };
         };
         connection.sent += events.len() as u64;
@@ -292,7 +289,6 @@ impl Session {
         if connection.sent == self.log.latest() {
             let done = (self.stream == Stream::Done).then(Closing::done);
             closing = self.closing.clone().or(done);
-            connection.told = closing.is_some();
         }
         Output { events, closing }
     }

@@ -417,6 +417,22 @@ fn a_session_cannot_keep_the_others_waiting() {
 }
 
 #[test]
+fn sessions_that_wait_for_their_results_keep_their_part_of_the_queues() {
+    let mut world = World::new(Limits { sessions: 1, burst_ms: 60_000, ..Limits::default() }, 16);
+    let first = world.join();
+    (0..50).for_each(|_| world.send(&first, 1_600));
+    world.end(&first);
+    world.feed();
+    let second = world.join();
+    (0..50).for_each(|_| world.send(&second, 1_600));
+    world.feed();
+    assert_eq!(world.graph.len(), 16, "one was left, of which the first kept it for its end");
+    world.settle();
+    assert_eq!(types(&world.read(&first).0).last(), Some(&"end"));
+    assert_eq!(world.hub.messages(), (16, 0));
+}
+
+#[test]
 fn an_input_that_is_lost_is_told_and_not_waited_for() {
     let mut world = World::new(Limits::default(), 4_096);
     let client = world.join();
