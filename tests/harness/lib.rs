@@ -14,7 +14,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,11 @@ const WATCHDOG: Duration = Duration::from_secs(300);
 
 /// One graph at a time: each has more processes than the machine has cores.
 static RUNNING: Mutex<()> = Mutex::new(());
+
+/// Keeps other graphs from running, for a test that runs one in a way of its own.
+pub fn alone() -> MutexGuard<'static, ()> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The repository's root.
 pub fn repository() -> PathBuf {
@@ -280,7 +285,7 @@ impl Graph {
         }
         let graph = self.folder.join("graph.yml");
         fs::write(&graph, serde_yaml_ng::to_string(&self.yaml).unwrap()).unwrap();
-        let _one = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = alone();
         let _load = self.load.then(Load::start);
         let meanwhile = thread::spawn({
             let folder = self.folder.clone();

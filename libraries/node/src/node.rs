@@ -30,6 +30,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// are there, and they are lost. A graph with flow control has no such nodes, and ends without a delay.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// The most incidents that a node tells of.
+const MOST_INCIDENTS: usize = 100;
+
 /// How long a message waits for one that was sent before it. Dora sends large messages through the daemon while a
 /// node's shared memory is full, and others overtake them.
 const HOLE_PATIENCE: Duration = Duration::from_secs(5);
@@ -108,6 +111,8 @@ struct Input {
     early: BTreeMap<(SessionId, u64), Delivery>,
     /// What dora said of the sender's failure.
     failure: Option<String>,
+    /// When it closed: nothing more comes, for whatever reason.
+    closed: Option<Instant>,
 }
 
 /// The state of one output.
@@ -208,6 +213,16 @@ impl<A: Parser + Clone> Node<A> {
         self.inputs.keys().map(String::as_str)
     }
 
+    /// The inputs that have closed, each with how long ago and what is known of the reason. That is a failure only for a
+    /// node that waits for more: one that was told of it by [`Event::Lost`], or that takes sessions which have yet to
+    /// begin.
+    pub fn closed(&self) -> impl Iterator<Item = (&str, Duration, String)> {
+        self.inputs.iter().filter_map(|(name, input)| {
+            let failure = input.failure.as_deref().unwrap_or("it has closed");
+            Some((name.as_str(), input.closed?.elapsed(), format!("{}: {failure}", input.edge)))
+        })
+    }
+
     /// The output that an input is wired to, as `node/output`.
     pub fn wire(&self, input: &str) -> Option<&str> {
         self.inputs.get(input).map(|input| input.edge.as_str())
@@ -249,18 +264,32 @@ impl<A: Parser + Clone> Node<A> {
         self.news += 1;
     }
 
+    /// The number that dora gave this run of the graph, for its command line.
+    pub fn dataflow_id(&self) -> String {
+        self.dora.dataflow_id().to_string()
+    }
+
     /// Puts the node at the head of the graph: nothing of what it sends follows from what it takes.
-    pub(crate) fn put_at_head(&mut self) {
+    pub fn put_at_head(&mut self) {
         self.at_head = true;
     }
 
-    /// Tells of something because of which another run might differ.
+    /// Tells of something because of which another run might differ. Of a node that never ends, only the first
+    /// [`MOST_INCIDENTS`] are told: reports travel with messages.
     pub fn incident(&mut self, incident: Incident) {
         let own = self.own();
-        if !own.incidents.contains(&incident) {
-            own.incidents.push(incident);
-            self.news += 1;
+        if own.incidents.contains(&incident) || own.incidents.len() > MOST_INCIDENTS {
+            return;
         }
+        let incident = if own.incidents.len() < MOST_INCIDENTS {
+            incident
+        } else {
+            let text = format!("more than {MOST_INCIDENTS} incidents; the others are not told");
+            tracing::warn!("{text}");
+            Incident { session: None, sample: None, amount: None, text, ..incident }
+        };
+        own.incidents.push(incident);
+        self.news += 1;
     }
 
     fn own(&mut self) -> &mut NodeReport {
@@ -397,7 +426,7 @@ impl<A: Parser + Clone> Node<A> {
                 };
                 Ok(self.in_order(delivery).map(Event::Message))
             }
-            Dora::InputClosed { id } => Ok(self.closed(&id)),
+            Dora::InputClosed { id } => Ok(self.close(&id)),
             Dora::NodeFailed { affected_input_ids, error, source_node_id } => {
                 for id in &affected_input_ids {
                     if let Some(input) = self.inputs.get_mut(id.as_str()) {
@@ -453,8 +482,9 @@ impl<A: Parser + Clone> Node<A> {
     }
 
     /// An input has closed: is it an end or a failure?
-    fn closed(&mut self, id: &DataId) -> Option<Event<A>> {
-        let input = self.inputs.get(id.as_str())?;
+    fn close(&mut self, id: &DataId) -> Option<Event<A>> {
+        let input = self.inputs.get_mut(id.as_str())?;
+        input.closed = Some(Instant::now());
         let reason = match (input.sequence.close(), input.received) {
             (Err(cut_off), _) => cut_off.to_string(),
             (Ok(()), 0) => "it closed before its first message".to_owned(),

@@ -134,6 +134,11 @@ impl<J: Join> JoinSessions<J> {
         Ok(messages)
     }
 
+    /// Whether nothing more will come on `input`, see [`JoinSessions::close`].
+    pub fn is_closed(&self, input: &str) -> bool {
+        self.closed.contains(input)
+    }
+
     /// The sessions in which the stream of `input` has not ended.
     pub fn unfinished(&self, input: &str) -> impl Iterator<Item = &SessionId> {
         let unfinished = self.states.iter().filter(move |(_, state)| !state.join.has_ended(input));

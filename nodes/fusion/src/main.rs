@@ -17,6 +17,10 @@ use undertone_stage::{JoinSessions, Numbered, check_fixed};
 
 use crate::patience::Waiting;
 
+/// How long after an input has closed its last messages may arrive: they and the word that it has closed take different
+/// ways.
+const STRAGGLERS: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     undertone_node::run(fuse)
 }
@@ -37,15 +41,15 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     let mut lost = None;
     loop {
         let next = waiting.next(&sessions);
-        let patience = next.as_ref().map_or(Duration::MAX, |(_, _, time)| *time);
-        let (sent, trace) = match node.wait(patience)? {
+        let patience = next.as_ref().map_or(STRAGGLERS, |(_, _, time)| STRAGGLERS.min(*time));
+        let (mut sent, trace) = match node.wait(patience)? {
             Next::Ended => break,
-            Next::Nothing => match next {
-                Some((session, input, _)) => {
-                    (give_up(&mut node, &mut sessions, &session, &input)?, Trace::default())
-                }
-                None => continue,
-            },
+            Next::Nothing => {
+                let silent = next.filter(|(_, _, time)| *time <= patience);
+                let sent =
+                    silent.map(|(session, input, _)| give_up(&mut node, &mut sessions, &session, &input));
+                (sent.transpose()?.unwrap_or_default(), Trace::default())
+            }
             Next::Event(Event::Message(delivery)) => {
                 let sent =
                     take(&mut node, &mut sessions, &mut causes, &mut defects, &mut waiting, &delivery)?;
@@ -69,6 +73,11 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                 continue;
             }
         };
+        for (input, reason) in missed(&node, &sessions) {
+            tracing::error!("going on without the input `{input}`: {reason}");
+            lost.get_or_insert(reason);
+            sent.extend(sessions.close(&input)?);
+        }
         for Numbered { session, seq, output } in sent {
             match output {
                 Output::Provisional(body) => {
@@ -118,6 +127,18 @@ fn adjusted(
 ) -> Result<Config> {
     check_fixed(&[("model", changed.model == loaded.model)])?;
     Ok(Config::new(changed, branches.clone(), model)?)
+}
+
+/// Inputs that closed while no session was in progress on them, and that a session needs which has begun since: in a graph
+/// with a live source there is always another. Without the ledger no session begins.
+fn missed(node: &Node<Arguments>, sessions: &JoinSessions<Fusion>) -> Vec<(String, String)> {
+    let missed = |input: &str| {
+        input != SPEECH && !sessions.is_closed(input) && sessions.unfinished(input).next().is_some()
+    };
+    node.closed()
+        .filter(|(input, since, _)| *since > STRAGGLERS && missed(input))
+        .map(|(input, _, reason)| (input.to_owned(), reason))
+        .collect()
 }
 
 /// Hands a message to its session.

@@ -1,7 +1,5 @@
 //! The `sink` node: results in, lines out.
 
-mod latency_of;
-
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -9,9 +7,8 @@ use std::process::ExitCode;
 use eyre::{Result, bail, eyre};
 use undertone_messages::{Sentiment, Statistics};
 use undertone_node::{Event, Inputs, Node, Outputs, Start};
+use undertone_results::latency_of;
 use undertone_sink::{Account, Arguments, Format, Input, Sink};
-
-use crate::latency_of::latency_of;
 
 fn main() -> ExitCode {
     undertone_node::run(write_results)

@@ -4,9 +4,7 @@ use owo_colors::Style;
 use textwrap::Options;
 use textwrap::core::display_width;
 use undertone_messages::{Contribution, Sentiment, SentimentStatus, seconds};
-
-use crate::latency::Latency;
-use crate::record::NamedValues;
+use undertone_results::{Latency, NamedValues};
 
 /// Columns that a result takes at most, unless a session's name or a word is longer.
 const WIDTH: usize = 100;

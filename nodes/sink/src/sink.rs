@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 
 use undertone_messages::{Message, Sentiment, SessionId, Statistics};
+use undertone_results::Latency;
 
 use crate::account::Account;
 use crate::arguments::{Arguments, Format};
 use crate::error::SinkError;
 use crate::file::ResultFile;
-use crate::latency::Latency;
 use crate::pretty::pretty;
 use crate::record::{record, statistics_record};
 use crate::summary::{Summary, Tally};

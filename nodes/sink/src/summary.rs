@@ -3,8 +3,7 @@
 use std::fmt;
 
 use undertone_messages::{SAMPLE_RATE, Sentiment, SessionId};
-
-use crate::latency::Latency;
+use undertone_results::{Latency, nearest_rank};
 
 /// What a session came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,10 +39,7 @@ impl LatencySummary {
     fn new(part: &str, values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let rank = |percent: usize| {
-            let index = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-            sorted.get(index).copied().unwrap_or(0.0)
-        };
+        let rank = |percent| nearest_rank(&sorted, percent).unwrap_or(0.0);
         Self {
             part: part.to_owned(),
             mean_ms: values.iter().sum::<f64>() / values.len() as f64,

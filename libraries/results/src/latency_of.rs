@@ -2,11 +2,12 @@
 
 use undertone_messages::SAMPLE_RATE;
 use undertone_node::{Hop, Trace};
-use undertone_sink::{Latency, StageLatency};
 
-/// Where the time went between the last sample of speech, at sample index `end`, and now. `trace` ends with the sink's
-/// own hop. The parts add up to the total.
-pub(crate) fn latency_of(trace: &Trace, end: u64) -> Latency {
+use crate::latency::{Latency, StageLatency};
+
+/// Where the time went between the last sample of speech, at sample index `end`, and now. `trace` ends with the
+/// hop of the node that asks. The parts add up to the total.
+pub fn latency_of(trace: &Trace, end: u64) -> Latency {
     let mut stages = Vec::new();
     if let (Some(capture), Some(source)) = (trace.capture, trace.hops.first()) {
         // The source works from the moment at which the frame's last sample was there.

@@ -35,3 +35,22 @@ impl Latency {
         self.stages.iter().map(|stage| stage.queued_ms).sum()
     }
 }
+
+/// A percentile by nearest rank: the smallest value that is not below `percent` of the values, which are sorted. `None`
+/// without values.
+pub fn nearest_rank(sorted: &[f64], percent: usize) -> Option<f64> {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let sorted: Vec<f64> = (1..=40).map(f64::from).collect();
+        let ranks = [0, 50, 95, 99, 100].map(|percent| nearest_rank(&sorted, percent));
+        assert_eq!(ranks, [1.0, 20.0, 38.0, 40.0, 40.0].map(Some));
+        assert_eq!(nearest_rank(&[], 50), None);
+    }
+}
