@@ -36,8 +36,13 @@ impl Schedule {
     }
 
     /// Whether a look at what ends at this sample index is due.
-    pub fn is_due_at(&self, end: u64) -> bool {
+    fn is_due_at(&self, end: u64) -> bool {
         end >= self.due
+    }
+
+    /// Whether what covers `start..end` is long enough for a look, and one is due.
+    pub fn is_due_for(&self, start: u64, end: u64) -> bool {
+        end.saturating_sub(start) >= self.interval && self.is_due_at(end)
     }
 
     /// Takes note of a look at what ends at sample index `end`.
