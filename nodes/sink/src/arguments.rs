@@ -9,7 +9,8 @@ use crate::error::SinkError;
 
 /// Writes results: as JSON Lines for programs, and with bars for people.
 ///
-/// Inputs: `sentiment` and `provisional` (from fusion), `statistics` (from prosody); any of them may be left out.
+/// Inputs: `sentiment` and `provisional` (from fusion), `statistics` (from prosody), `transcript` (words as they come, from
+/// the recogniser's `preview`); any of them may be left out.
 #[derive(Clone, Debug, PartialEq, Parser)]
 #[command(name = "sink", version)]
 pub struct Arguments {

@@ -47,6 +47,11 @@
 //! They stand among the results in the order of arrival, which differs from run to run; a sink of their own keeps them
 //! apart, as in `dataflows/prosody.yml`. With `--format pretty` they go to the file alone.
 //!
+//! # Words as they come
+//!
+//! Where the input `transcript` is wired to the `preview` of a recogniser, `--format pretty` shows what is said while it is
+//! said: the words that stand, and dimmed those that may change. JSON Lines have results alone.
+//!
 //! # The file
 //!
 //! With `--output` the lines also go to a file. They are written to `FILE.partial` as they come, and the file gets its
@@ -84,7 +89,7 @@ mod summary;
 pub use account::Account;
 pub use arguments::{Arguments, ColorChoice, Format};
 pub use error::SinkError;
-pub use pretty::pretty;
+pub use pretty::{pretty, words_so_far};
 pub use record::{record, statistics_record};
 pub use sink::{Input, Sink};
 pub use summary::{LatencySummary, Summary};

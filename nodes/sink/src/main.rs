@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use eyre::{Result, bail, eyre};
-use undertone_messages::{Sentiment, Statistics};
+use undertone_messages::{Sentiment, Statistics, Transcript};
 use undertone_node::{Event, Inputs, Node, Outputs, Start};
 use undertone_results::latency_of;
 use undertone_sink::{Account, Arguments, Format, Input, Sink};
@@ -47,6 +47,11 @@ fn take_all(node: &mut Node<Arguments>, arguments: &Arguments, sink: &mut Sink<i
                 let input = input_of(name).ok_or_else(|| eyre!("there is no input `{name}`"))?;
                 if input == Input::Statistics {
                     let summary = sink.push_statistics(node.read::<Statistics>(&delivery)?)?;
+                    log(arguments, summary);
+                    continue;
+                }
+                if input == Input::Transcript {
+                    let summary = sink.push_transcript(node.read::<Transcript>(&delivery)?)?;
                     log(arguments, summary);
                     continue;
                 }

@@ -3,7 +3,7 @@
 use owo_colors::Style;
 use textwrap::Options;
 use textwrap::core::display_width;
-use undertone_messages::{Contribution, Sentiment, SentimentStatus, seconds};
+use undertone_messages::{Contribution, Sentiment, SentimentStatus, Transcript, seconds};
 use undertone_results::{Latency, NamedValues};
 
 /// Columns that a result takes at most, unless a session's name or a word is longer.
@@ -36,6 +36,20 @@ pub fn pretty(session: &str, result: &Sentiment, latency: Option<&Latency>, colo
     }
     lines.push(String::new());
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The words of a transcript that may change yet, as a line with its end: those that stand, and dimmed those that may not.
+pub fn words_so_far(transcript: &Transcript, color: bool) -> String {
+    let texts: Vec<String> = transcript.words.iter().map(|word| plain(&word.text)).collect();
+    let (stable, rest) = texts.split_at(texts.len().min(transcript.stable as usize));
+    let dim = style(color, Style::dimmed);
+    let mut line = dim.style(format!("  {:.2} s …", seconds(transcript.end))).to_string();
+    for (words, style) in [(stable, Style::new()), (rest, dim)] {
+        if !words.is_empty() {
+            line += &format!(" {}", style.style(words.join(" ")));
+        }
+    }
+    line + "\n"
 }
 
 /// A style, or none without colour.

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 
-use undertone_messages::{Message, Sentiment, SessionId, Statistics};
+use undertone_messages::{Message, Sentiment, SessionId, Statistics, Transcript};
 use undertone_results::Latency;
 
 use crate::account::Account;
 use crate::arguments::{Arguments, Format};
 use crate::error::SinkError;
 use crate::file::ResultFile;
-use crate::pretty::pretty;
+use crate::pretty::{pretty, words_so_far};
 use crate::record::{record, statistics_record};
 use crate::summary::{Summary, Tally};
 
@@ -23,11 +23,13 @@ pub enum Input {
     Provisional,
     /// Statistics, which are written in JSON Lines.
     Statistics,
+    /// Words as they come, which are written for people.
+    Transcript,
 }
 
 impl Input {
     /// All inputs.
-    pub const ALL: [Self; 3] = [Self::Sentiment, Self::Provisional, Self::Statistics];
+    pub const ALL: [Self; 4] = [Self::Sentiment, Self::Provisional, Self::Statistics, Self::Transcript];
 
     /// The name in the graph.
     pub const fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Input {
             Self::Sentiment => "sentiment",
             Self::Provisional => "provisional",
             Self::Statistics => "statistics",
+            Self::Transcript => "transcript",
         }
     }
 }
@@ -127,6 +130,23 @@ impl<W: Write> Sink<W> {
             file.write(&line)?;
         }
         if self.format == Format::Jsonl { self.print(&line) } else { Ok(()) }?;
+        Ok(None)
+    }
+
+    /// Writes a transcript that may change yet to a standard output for people. Gives the session's summary as
+    /// [`Sink::push`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::push`].
+    pub fn push_transcript(&mut self, message: Message<Transcript>) -> Result<Option<Summary>, SinkError> {
+        self.sessions.entry(message.session.clone()).or_default();
+        let Some(transcript) = message.body else {
+            return self.end_input(&message.session, Input::Transcript);
+        };
+        if self.format == Format::Pretty {
+            self.print(&words_so_far(&transcript, self.color))?;
+        }
         Ok(None)
     }
 

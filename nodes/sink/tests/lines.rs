@@ -13,10 +13,13 @@ use std::sync::Arc;
 use clap::Parser;
 use proptest::prelude::*;
 use undertone_messages::{
-    Contribution, Detail, Message, Profile, Scope, Sentiment, SentimentStatus, Statistics,
+    Contribution, Detail, Message, Profile, Scope, Sentiment, SentimentStatus, Statistics, Transcript,
+    TranscriptStatus, Word,
 };
 use undertone_node::Wire;
-use undertone_sink::{Account, Arguments, Input, Latency, Sink, SinkError, StageLatency, pretty, record};
+use undertone_sink::{
+    Account, Arguments, Input, Latency, Sink, SinkError, StageLatency, pretty, record, words_so_far,
+};
 
 /// What a voice tells beside its label.
 fn detail() -> Detail {
@@ -463,4 +466,29 @@ proptest! {
             prop_assert!(textwrap::core::display_width(line) <= 100, "{}", line);
         }
     }
+}
+
+#[test]
+fn words_that_stand_are_set_off_from_those_that_may_change() {
+    let word = |text: &str| Word { text: text.to_owned(), start: 0, end: 1, probability: 0.9 };
+    let transcript = Transcript {
+        segment: 0,
+        start: 0,
+        end: 20_000,
+        text: "And so my fellow".to_owned(),
+        words: ["And", "so", "my", "fel\u{1b}low"].map(word).to_vec(),
+        stable: 2,
+        average_log_probability: -0.2,
+        no_speech_probability: 0.1,
+        language: "en".to_owned(),
+        status: TranscriptStatus::Partial,
+        reason: String::new(),
+        model: "whisper@0123456789ab".to_owned(),
+        degraded: String::new(),
+    };
+    assert_eq!(words_so_far(&transcript, false), "  1.25 s … And so my fel low\n");
+    let coloured = words_so_far(&transcript, true);
+    assert!(coloured.contains(" And so \u{1b}[2mmy fel low\u{1b}[0m"), "{coloured:?}");
+    let nothing_stands = Transcript { stable: 0, ..transcript };
+    assert_eq!(words_so_far(&nothing_stands, false), "  1.25 s … And so my fel low\n");
 }
