@@ -10,29 +10,41 @@ pub struct File {
     pub content: &'static str,
 }
 
+macro_rules! file {
+    ($path:literal, $content_type:expr) => {
+        file!($path, $content_type, $path)
+    };
+    ($path:literal, $content_type:expr, $file:literal) => {
+        File { path: $path, content_type: $content_type, content: include_str!(concat!("../page", $file)) }
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
 /// All files that are served.
-pub const FILES: [File; 5] = [
-    File { path: "/", content_type: "text/html; charset=utf-8", content: include_str!("../page/index.html") },
-    File {
-        path: "/index.html",
-        content_type: "text/html; charset=utf-8",
-        content: include_str!("../page/index.html"),
-    },
-    File {
-        path: "/app.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: include_str!("../page/app.js"),
-    },
-    File {
-        path: "/worklet.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: include_str!("../page/worklet.js"),
-    },
-    File {
-        path: "/style.css",
-        content_type: "text/css; charset=utf-8",
-        content: include_str!("../page/style.css"),
-    },
+pub const FILES: [File; 19] = [
+    file!("/", HTML, "/index.html"),
+    file!("/index.html", HTML),
+    file!("/style.css", CSS),
+    file!("/icon.svg", SVG),
+    file!("/app.js", JAVASCRIPT),
+    file!("/downloads.js", JAVASCRIPT),
+    file!("/latency.js", JAVASCRIPT),
+    file!("/ledger.js", JAVASCRIPT),
+    file!("/link.js", JAVASCRIPT),
+    file!("/microphone.js", JAVASCRIPT),
+    file!("/notices.js", JAVASCRIPT),
+    file!("/resampler.js", JAVASCRIPT),
+    file!("/session.js", JAVASCRIPT),
+    file!("/soundfile.js", JAVASCRIPT),
+    file!("/timeline.js", JAVASCRIPT),
+    file!("/utterances.js", JAVASCRIPT),
+    file!("/wave.js", JAVASCRIPT),
+    file!("/weights.js", JAVASCRIPT),
+    file!("/worklet.js", JAVASCRIPT),
 ];
 
 /// What the page may load and connect to: the gateway, and nothing else.
