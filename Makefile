@@ -22,6 +22,8 @@ test: build ## Proves that it works: unit, property, end-to-end and Python tests
 	evaluate/setup
 	evaluate/.venv/bin/python -m unittest discover --buffer --start-directory evaluate/tests
 	cargo test $(CARGO_FLAGS)
+	tests/page/setup
+	tests/page/.venv/bin/python -m unittest discover --start-directory tests/page
 
 lint: setup ## Formatting, clippy, and every graph validated with its types and drawn.
 	cargo fmt --check

@@ -10,9 +10,6 @@ const MOST = 320000;
 // Not 1000: that would tell the server that we want no more.
 const BROKEN = 4000;
 const END = JSON.stringify({ type: "end" });
-// An end that was sent on a connection that broke may have been heard, and a second one is a fault. How long to wait for the
-// last results before it is said again all the same, in milliseconds.
-const HEARD = 10000;
 
 export class Link {
   // For how many seconds nothing may leave the browser, if there is something: then the network has gone without saying so.
@@ -29,7 +26,6 @@ export class Link {
     this.since = performance.now();
     // The end is wished for, and has been sent on any connection.
     this.ending = false;
-    this.ended = false;
     this.ready = false;
     this.connect();
     // What the system knows of the network saves waiting for the next try. (That it is offline says nothing: the gateway may
@@ -73,13 +69,13 @@ export class Link {
 
   open() {
     const more = this.on.open(this.ledger.position);
-    if (more) this.ending = this.ended = false;
-    else if (this.ended) this.again = setTimeout(() => this.end(), HEARD);
+    if (more) this.ending = false;
+    // Whether it was heard on a connection that broke cannot be known; a second time it does no harm.
     else this.end();
   }
 
   end() {
-    this.ending = this.ended = true;
+    this.ending = true;
     this.socket.send(END);
   }
 
@@ -137,7 +133,6 @@ export class Link {
 
   closed(code, reason) {
     clearTimeout(this.opening);
-    clearTimeout(this.again);
     this.socket = { readyState: WebSocket.CLOSED, bufferedAmount: 0, close() {} };
     if (this.ready) this.since = performance.now();
     this.ready = false;
@@ -161,7 +156,6 @@ export class Link {
     clearInterval(this.watch);
     clearTimeout(this.timer);
     clearTimeout(this.opening);
-    clearTimeout(this.again);
     const { socket } = this;
     this.socket = { readyState: WebSocket.CLOSED, bufferedAmount: 0, close() {} };
     this.ready = false;

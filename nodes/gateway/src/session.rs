@@ -216,7 +216,11 @@ impl Session {
         }
         let taken = match (request, self.stream) {
             (Err(fault), _) => Err(fault),
-            (Ok(_), Stream::Ending | Stream::Ended | Stream::Done) => Err(Fault::AfterEnd),
+            // Who said it on a connection that broke cannot know whether it was heard.
+            (Ok(Request::End), Stream::Ending | Stream::Ended | Stream::Done) => Ok(()),
+            (Ok(Request::Audio { .. }), Stream::Ending | Stream::Ended | Stream::Done) => {
+                Err(Fault::AfterEnd)
+            }
             (Ok(Request::End), Stream::Open) => {
                 self.end();
                 Ok(())

@@ -337,6 +337,7 @@ fn mistakes_end_the_session_and_no_other() {
     assert!(matches!(world.resume(&events[0], 0), Err(Fault::UnknownSession)));
     world.speak(&good, 500);
     world.end(&good);
+    world.end(&good);
     world.send(&good, 1_600);
     let (events, closing) = world.read(&good);
     assert_eq!(events.last().unwrap()["code"], "after_end");
