@@ -91,7 +91,9 @@ mod tests {
         let calls = Arc::new(AtomicUsize::new(0));
         let stop = |calls: &Arc<AtomicUsize>| {
             let calls = calls.clone();
-            move || drop(calls.fetch_add(1, Ordering::Relaxed))
+            move || {
+                calls.fetch_add(1, Ordering::Relaxed);
+            }
         };
         let cancel = Cancel::default();
         assert_eq!(cancel.stopping(stop(&calls), || calls.load(Ordering::Relaxed)), 0);

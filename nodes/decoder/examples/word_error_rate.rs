@@ -88,10 +88,10 @@ impl Engine {
                 let hears = undertone_encoder::Arguments {
                     model: writes.model.clone(),
                     precision: writes.precision,
-                    layers: Vec::new(),
                     tail_ms,
                     threads: writes.threads,
                     onnxruntime: writes.onnxruntime.clone(),
+                    ..undertone_encoder::Arguments::parse_from(["encoder"])
                 };
                 let (encoder, decoder) = (EncoderFactory::load(&hears)?, DecoderFactory::load(&writes)?);
                 Self::Ears { encoder, hears, decoder, writes }
