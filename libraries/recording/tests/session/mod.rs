@@ -240,7 +240,7 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
             start,
             end,
             text: "and so my fellow Americans".to_owned(),
-            stable: 2,
+            stable: 5,
             words: vec![
                 word("and", start, 0.875),
                 word("so", start + 100, tenth),
