@@ -114,8 +114,8 @@ struct Previews<F: Factory> {
     from_before: bool,
     /// Somebody takes them, or they make the node's own work quicker.
     wanted: bool,
-    /// The latest message of each session that is worth one, and its way here.
-    pending: BTreeMap<SessionId, (Input<F>, Trace)>,
+    /// The latest message of each session that is worth one, and its way here; first the session that waits longest.
+    pending: VecDeque<(SessionId, Input<F>, Trace)>,
     /// The number of the next preview of each session.
     next: BTreeMap<SessionId, u64>,
     /// Sessions of which one of two inputs has ended: this node's own, or that with previews.
@@ -130,7 +130,7 @@ where
         Self {
             from_before,
             wanted: from_before || has_output,
-            pending: BTreeMap::new(),
+            pending: VecDeque::new(),
             next: BTreeMap::new(),
             half_ended: BTreeSet::new(),
         }
@@ -177,9 +177,7 @@ where
 
     /// Drops what waits for a preview, if it has become useless with a `later` message.
     fn drop_outdated(&mut self, session: &SessionId, later: &Input<F>) {
-        if self.pending.get(session).is_some_and(|(body, _)| F::Stage::is_outdated(body, later)) {
-            self.pending.remove(session);
-        }
+        self.pending.retain(|(of, body, _)| of != session || !F::Stage::is_outdated(body, later));
     }
 
     /// Takes note of a message that may be worth a preview.
@@ -191,14 +189,17 @@ where
         trace: Trace,
     ) -> Result<()> {
         if service.stage(&session)?.is_due(&body) {
-            self.pending.insert(session, (body, trace));
+            match self.pending.iter_mut().find(|(of, ..)| *of == session) {
+                Some(pending) => *pending = (session, body, trace),
+                None => self.pending.push_back((session, body, trace)),
+            }
         }
         Ok(())
     }
 
     /// One of a session's inputs has ended.
     fn end(&mut self, service: &mut Service<F>, session: &SessionId, trace: &Trace) -> Result<()> {
-        self.pending.remove(session);
+        self.pending.retain(|(of, ..)| of != session);
         if self.from_before && !self.half_ended.remove(session) {
             self.half_ended.insert(session.clone());
             return Ok(());
@@ -209,7 +210,7 @@ where
 
     /// Makes the preview that waits, while the node goes on listening. What it hears goes to the backlog.
     fn make(&mut self, service: &mut Service<F>, backlog: &mut VecDeque<Waiting<F>>) -> Result<()> {
-        let Some((session, (body, trace))) = self.pending.pop_first() else { return Ok(()) };
+        let Some((session, body, trace)) = self.pending.pop_front() else { return Ok(()) };
         let cancel = Cancel::default();
         let (node, stage) = service.node_and_stage(&session)?;
         let listen = |node: &mut Node<F::Arguments>, event| {
@@ -220,7 +221,7 @@ where
                 let useless = if *of == session {
                     F::Stage::is_outdated(&body, later)
                 } else {
-                    matches!(waiting, Waiting::Message(_)) && F::Stage::is_urgent(later)
+                    matches!(waiting, Waiting::Message(_)) && F::Stage::makes_way(&body, later)
                 };
                 if useless {
                     cancel.cancel();

@@ -62,4 +62,10 @@ impl Schedule {
             _ => true,
         }
     }
+
+    /// Whether a look at `speech` makes way for `other`, of another session: what is done for an announced end has to be done
+    /// anyway.
+    pub fn makes_way(speech: &Speech, other: &Speech) -> bool {
+        other.phase == Phase::Final && speech.phase != Phase::Tentative
+    }
 }

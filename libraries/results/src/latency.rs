@@ -25,6 +25,17 @@ pub struct StageLatency {
 }
 
 impl Latency {
+    /// What concerns no single stage, as far as it is known, by name.
+    pub fn sums(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let sums = [
+            ("total", self.total_ms),
+            ("hangover", self.hangover_ms),
+            ("transport", Some(self.transport_ms())),
+            ("queueing", Some(self.queueing_ms())),
+        ];
+        sums.into_iter().filter_map(|(part, value)| Some((part, value?)))
+    }
+
     /// On the way between stages, all of them together.
     pub fn transport_ms(&self) -> f64 {
         self.stages.iter().map(|stage| stage.waited_ms).sum()

@@ -26,8 +26,8 @@ pub trait Preview: Stage<Input: Clone + Sync, Output: Send> + Send {
     /// Whether a preview of `input` has become useless, now that `later` has come in the same session.
     fn is_outdated(input: &Self::Input, later: &Self::Input) -> bool;
 
-    /// Whether [`Stage::push`] will have to work on `input`, so that a preview of another session should make way.
-    fn is_urgent(input: &Self::Input) -> bool;
+    /// Whether a preview of `input` makes way for `other`, which is another session's and has to be pushed.
+    fn makes_way(input: &Self::Input, other: &Self::Input) -> bool;
 }
 
 /// Tells work in progress on another thread that nobody needs it any more.

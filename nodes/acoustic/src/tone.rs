@@ -121,7 +121,7 @@ impl Preview for Tone {
         encoding.segment != later.segment
     }
 
-    fn is_urgent(_: &Encoding) -> bool {
+    fn makes_way(_: &Encoding, _: &Encoding) -> bool {
         true
     }
 }

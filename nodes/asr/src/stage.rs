@@ -164,8 +164,8 @@ impl Preview for Asr {
         Schedule::is_outdated(speech, later)
     }
 
-    fn is_urgent(speech: &Speech) -> bool {
-        speech.phase == Phase::Final
+    fn makes_way(speech: &Speech, other: &Speech) -> bool {
+        Schedule::makes_way(speech, other)
     }
 }
 

@@ -198,8 +198,9 @@ impl Preview for Decoder {
         if encoding.complete { !same_end } else { later.complete || later.segment != encoding.segment }
     }
 
-    fn is_urgent(_: &Encoding) -> bool {
-        true
+    fn makes_way(encoding: &Encoding, _: &Encoding) -> bool {
+        // What is done for an announced end has to be done anyway.
+        !encoding.complete
     }
 }
 

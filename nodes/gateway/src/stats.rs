@@ -29,17 +29,7 @@ impl LatencyStatistics {
     /// Takes note of a result.
     pub fn count(&mut self, latency: &Latency) {
         self.results += 1;
-        let sums = [
-            ("total", latency.total_ms),
-            ("hangover", latency.hangover_ms),
-            ("transport", Some(latency.transport_ms())),
-            ("queueing", Some(latency.queueing_ms())),
-        ];
-        for (part, value) in sums {
-            if let Some(value) = value {
-                self.add(part, value);
-            }
-        }
+        latency.sums().for_each(|(part, value)| self.add(part, value));
         for stage in &latency.stages {
             self.add(&format!("stage {}", stage.name), stage.worked_ms);
         }

@@ -70,17 +70,7 @@ impl Tally {
         self.speech += result.end.saturating_sub(result.start);
         self.abstained += u64::from(result.abstained);
         let Some(latency) = latency else { return };
-        let sums = [
-            ("total", latency.total_ms),
-            ("hangover", latency.hangover_ms),
-            ("transport", Some(latency.transport_ms())),
-            ("queueing", Some(latency.queueing_ms())),
-        ];
-        for (part, value) in sums {
-            if let Some(value) = value {
-                self.add(part, value);
-            }
-        }
+        latency.sums().for_each(|(part, value)| self.add(part, value));
         for stage in &latency.stages {
             self.add(&stage.name, stage.worked_ms);
         }

@@ -105,7 +105,7 @@ impl Preview for Text {
         false
     }
 
-    fn is_urgent(_: &Transcript) -> bool {
+    fn makes_way(_: &Transcript, _: &Transcript) -> bool {
         true
     }
 }
