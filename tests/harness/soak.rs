@@ -31,7 +31,9 @@ pub fn soak(name: &str, length: Duration) -> Soak {
     let session = repository().join("recordings/session").display().to_string();
     // The session takes 53.7 s with its pauses.
     let rounds = length.as_secs().div_ceil(54).max(1) as usize;
-    let sessions = vec![session; rounds].join(" ");
+    // The longest utterance first: models keep the memory that it takes.
+    let longest = format!("{session}/libri-1088-134315-0000.flac");
+    let sessions = [vec![longest], vec![session; rounds]].concat().join(" ");
     let samples = std::sync::Arc::new(std::sync::Mutex::new(BTreeMap::new()));
     let seen = samples.clone();
     let outcome = Graph::open("dataflows/rehearsal.yml", name)
