@@ -24,7 +24,7 @@ export class Link {
     this.ledger = new Ledger();
     this.attempt = 0;
     this.since = performance.now();
-    // The end is wished for, and has been sent on any connection.
+    // No more audio is sent: the end is wished for.
     this.ending = false;
     this.ready = false;
     this.connect();
@@ -105,10 +105,13 @@ export class Link {
   // No more audio comes; the results that are still to come do.
   finish() {
     if (this.ending) return;
+    if (this.ready) {
+      this.end();
+      return;
+    }
     this.ending = true;
-    if (this.ready) this.end();
     // Nothing has begun that could end.
-    else if (!this.ledger.token) this.leave(null);
+    if (!this.ledger.token) this.leave(null);
   }
 
   // Gives up this connection, not the session.

@@ -62,7 +62,7 @@ impl Audio {
         let failed = |error: undertone_audio::RateError| Fault::Conversion(error.to_string());
         if self.converter.as_ref().is_none_or(|(present, _)| *present != rate) {
             self.settle()?;
-            self.converter = Some((rate, RateConverter::new(rate).map_err(failed)?));
+            self.converter = Some((rate, RateConverter::live(rate).map_err(failed)?));
         }
         let Some((_, converter)) = &mut self.converter else { return Ok(()) };
         converter.push(input, &mut self.converted).map_err(failed)?;
@@ -200,6 +200,17 @@ mod tests {
         let end = frames.last().map(|(start, length, _)| start + length);
         assert_eq!(end, Some(40_000));
         assert!(frames.iter().all(|(_, _, gap)| *gap == 0));
+    }
+
+    #[test]
+    fn what_is_converted_does_not_wait_for_more() {
+        let limits = Limits { frame_samples: 160, ..Limits::default() };
+        for rate in [8_000, 16_000, 44_100, 48_000] {
+            let mut audio = Audio::new(&limits, 0);
+            audio.push(rate, &vec![0.1; rate as usize / 10], 100 * MS).unwrap();
+            let (start, length, _) = *all(&mut audio, 100 * MS).last().unwrap();
+            assert!(start + length >= 1_600 - 160 - 160, "{rate} Hz: {} of 1600", start + length);
+        }
     }
 
     #[test]

@@ -108,8 +108,8 @@ pub enum Fault {
     /// A sample rate that is not offered.
     #[error("audio at {0} Hz is not taken: the rates are {RATES:?}")]
     BadRate(u64),
-    /// Audio, or an end, behind the end.
-    #[error("a message came behind `end`")]
+    /// Audio behind the end.
+    #[error("audio came behind `end`")]
     AfterEnd,
     /// No audio for too long.
     #[error("no audio for {0} s: the session has ended")]
