@@ -42,7 +42,7 @@ impl LiveFilter {
         let to = u64::from(SAMPLE_RATE);
         // Even, so that the sum can be taken in fours.
         let reach = (HALF_LENGTH as u64 * rate).div_ceil(rate.min(to)).next_multiple_of(2) as usize;
-        let phases = (to / greatest_common_divisor(rate, to)).min(MOST_PHASES);
+        let phases = (to / num_integer::gcd(rate, to)).min(MOST_PHASES);
         let width = rate as f64 / rate.min(to) as f64;
         let weights =
             (0..=phases).flat_map(|phase| row(phase as f64 / phases as f64, reach, width)).collect();
@@ -160,8 +160,4 @@ fn bessel(x: f64) -> f64 {
         sum += term;
     }
     sum
-}
-
-fn greatest_common_divisor(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }

@@ -177,7 +177,7 @@ impl Blocks {
         let target = SAMPLE_RATE as usize;
         // Blocks are multiples of the period. Their number is even because the delay is
         // half a block and has to be a whole number of samples on both sides.
-        let divisor = greatest_common_divisor(rate.max(1), target);
+        let divisor = num_integer::gcd(rate.max(1), target);
         let shortest = rate.min(target) / divisor;
         let runs = FILTER_LENGTH.div_ceil(shortest.max(1)).next_multiple_of(2);
         let fft = Fft::new_custom(
@@ -238,8 +238,4 @@ impl Blocks {
         self.block.resize(silence as usize, 0.0);
         self.delay = self.fft.output_delay() + surplus as usize;
     }
-}
-
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }

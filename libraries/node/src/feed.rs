@@ -57,29 +57,29 @@ impl<A: Parser + Clone> Feed<A> {
     /// # Errors
     ///
     /// Nothing would hold messages back that are sent as fast as the graph takes them.
-    pub fn new(mut node: Node<A>, pace: Pace, lead: Lead) -> Result<Self> {
-        node.put_at_head();
-        let realtime = pace == Pace::Realtime;
-        let flow_control = node.inputs().any(|input| input == Self::WATERMARK);
-        let others = node.inputs().any(|input| input != Self::WATERMARK);
-        if !realtime && !flow_control {
+    pub fn new(node: Node<A>, pace: Pace, lead: Lead) -> Result<Self> {
+        let feed = Self::begin(node, pace == Pace::Realtime, lead);
+        if !feed.realtime && feed.lead.is_none() {
             bail!(
                 "`--pace fast` would overflow the queues of the graph: wire the input `watermark` to \
                  fusion/watermark, or say `--pace realtime`"
             );
         }
-        let lead = flow_control.then_some(lead);
-        Ok(Self { node, lead, others, realtime, begun: Instant::now(), begun_ns: now_ns() })
+        Ok(feed)
     }
 
     /// Begins now, with audio that comes in its own time and cannot be held back: see [`Feed::listen`]. The caller sends
     /// no more than [`Feed::free`] messages.
-    pub fn live(mut node: Node<A>, lead: Lead) -> Self {
+    pub fn live(node: Node<A>, lead: Lead) -> Self {
+        Self::begin(node, true, lead)
+    }
+
+    fn begin(mut node: Node<A>, realtime: bool, lead: Lead) -> Self {
         node.put_at_head();
         let flow_control = node.inputs().any(|input| input == Self::WATERMARK);
         let others = node.inputs().any(|input| input != Self::WATERMARK);
         let lead = flow_control.then_some(lead);
-        Self { node, lead, others, realtime: true, begun: Instant::now(), begun_ns: now_ns() }
+        Self { node, lead, others, realtime, begun: Instant::now(), begun_ns: now_ns() }
     }
 
     /// Ends [`Feed::listen`] early, from other threads.

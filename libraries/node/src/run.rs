@@ -8,7 +8,7 @@ use clap::{Args, FromArgMatches, Parser};
 use eyre::{Context, Result, bail};
 use tracing::level_filters::LevelFilter;
 use undertone_messages::{Message, SessionId};
-use undertone_stage::{Factory, Sessions, Stage};
+use undertone_stage::{Factory, Pushed, Sessions, Stage};
 
 use crate::logs;
 use crate::lossless::{Overlay, block_on_congestion};
@@ -171,18 +171,16 @@ where
 
     /// Hands a message to its session and sends what follows from it.
     pub(crate) fn push(&mut self, message: Message<<F::Stage as Stage>::Input>, trace: &Trace) -> Result<()> {
-        let (session, last) = (message.session.clone(), message.body.is_none());
-        if let (Some(late), false) = (trace.lateness(), last) {
-            self.stage(&session)?.lateness(late);
-        }
+        let session = message.session.clone();
         let create = |session: &SessionId| self.factory.create(&self.arguments, session);
-        let sent = self.sessions.push(message, create).wrap_err_with(|| format!("session `{session}`"))?;
-        if !last && let Some(text) = self.stage(&session)?.relief() {
+        let pushed = self.sessions.push(message, trace.lateness(), create);
+        let Pushed { messages, relief } = pushed.wrap_err_with(|| format!("session `{session}`"))?;
+        if let Some(text) = relief {
             let kind = IncidentKind::Late;
             let session = Some(session.to_string());
             self.node.incident(Incident { kind, session, sample: None, amount: None, text });
         }
-        for message in sent {
+        for message in messages {
             self.node.send(&self.output, message, trace)?;
         }
         Ok(())
@@ -217,17 +215,23 @@ where
 
     /// Arguments were changed at run time.
     pub(crate) fn change(&mut self, changed: F::Arguments) {
-        match self.factory.create(&changed, &SessionId::from("")) {
-            Err(error) => tracing::error!("the arguments stay as they were: {error}"),
-            Ok(_) => {
-                self.arguments = changed;
-                for stage in self.sessions.states_mut() {
-                    if let Err(error) = self.factory.adjust(&self.arguments, stage) {
-                        tracing::error!("not changed in the session in progress: {error}");
-                    }
-                }
+        if let Err(error) = self.check(&changed) {
+            tracing::error!("the arguments stay as they were: {error}");
+            return;
+        }
+        self.arguments = changed;
+        for stage in self.sessions.states_mut() {
+            if let Err(error) = self.factory.adjust(&self.arguments, stage) {
+                tracing::error!("not changed in the session in progress: {error}");
             }
         }
+    }
+
+    /// Whether sessions can have these arguments from now on.
+    fn check(&mut self, changed: &F::Arguments) -> Result<()> {
+        self.factory.check(changed)?;
+        self.factory.create(changed, &SessionId::from(""))?;
+        Ok(())
     }
 }
 

@@ -25,9 +25,9 @@ pub struct Rung {
 }
 
 impl Rung {
-    /// The rung for what is `late`: the last of those that are due.
-    pub fn find(ladder: &[Self], late: Duration) -> Option<&Self> {
-        ladder.iter().filter(|rung| rung.late <= late).max_by_key(|rung| rung.late)
+    /// Of what is ready for each rung, that for what is `late`: for the last rung of those that are due.
+    pub fn find<T>(ladder: &[T], late: Duration, rung: impl Fn(&T) -> &Self) -> Option<&T> {
+        ladder.iter().filter(|item| rung(item).late <= late).max_by_key(|item| rung(item).late)
     }
 
     /// What is done, and why, for the result.
@@ -69,7 +69,8 @@ mod tests {
     fn the_last_rung_that_is_due_holds() {
         let ladder: Vec<Rung> =
             ["8000=skip", "1000=beam:1", "3000=model:small"].map(|rung| rung.parse().unwrap()).to_vec();
-        let relief = |ms| Rung::find(&ladder, Duration::from_millis(ms)).map(|rung| rung.relief.clone());
+        let relief =
+            |ms| Rung::find(&ladder, Duration::from_millis(ms), |rung| rung).map(|rung| rung.relief.clone());
         assert_eq!(relief(999), None);
         assert_eq!(relief(1_000), Some(Relief::Beam(1)));
         assert_eq!(relief(7_999), Some(Relief::Model("small".into())));

@@ -60,6 +60,15 @@ pub struct Sessions<S> {
     states: BTreeMap<SessionId, State<S>>,
 }
 
+/// What follows from a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pushed<B> {
+    /// What the stage says.
+    pub messages: Vec<Message<B>>,
+    /// What it did with less effort, because the message was late.
+    pub relief: Option<String>,
+}
+
 /// What is kept of one session.
 struct State<S> {
     stage: S,
@@ -84,8 +93,8 @@ impl<S> Default for Sessions<S> {
 }
 
 impl<S: Stage> Sessions<S> {
-    /// Takes a message and gives the messages that follow from it, numbered, the last of a session marked. `create`
-    /// makes the stage of a session whose first message this is.
+    /// Takes a message and gives the messages that follow from it, numbered, the last of a session marked. `late` is how
+    /// late the message is, if that is known. `create` makes the stage of a session whose first message this is.
     ///
     /// # Errors
     ///
@@ -93,24 +102,28 @@ impl<S: Stage> Sessions<S> {
     pub fn push(
         &mut self,
         message: Message<S::Input>,
+        late: Option<Duration>,
         create: impl FnOnce(&SessionId) -> Result<S, S::Error>,
-    ) -> Result<Vec<Message<S::Output>>, S::Error> {
+    ) -> Result<Pushed<S::Output>, S::Error> {
         let Message { session, body, .. } = message;
         let last = body.is_none();
-        let state = match self.states.entry(session.clone()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(State { stage: create(&session)?, seq: 0 }),
-        };
-        let mut bodies = Vec::new();
+        let state = self.state(&session, create)?;
+        let (mut bodies, mut relief) = (Vec::new(), None);
         match body {
-            Some(body) => state.stage.push(body, &mut bodies)?,
+            Some(body) => {
+                if let Some(late) = late {
+                    state.stage.lateness(late);
+                }
+                state.stage.push(body, &mut bodies)?;
+                relief = state.stage.relief();
+            }
             None => state.stage.finish(&mut bodies)?,
         }
         let messages = state.number(&session, bodies.into_iter().map(Some).chain(last.then_some(None)));
         if last {
             self.states.remove(&session);
         }
-        Ok(messages)
+        Ok(Pushed { messages, relief })
     }
 
     /// Gives up the sessions in progress, whose input was cut off: what the stages held back, without the messages that
@@ -137,9 +150,17 @@ impl<S: Stage> Sessions<S> {
         session: &SessionId,
         create: impl FnOnce(&SessionId) -> Result<S, S::Error>,
     ) -> Result<&mut S, S::Error> {
+        Ok(&mut self.state(session, create)?.stage)
+    }
+
+    fn state(
+        &mut self,
+        session: &SessionId,
+        create: impl FnOnce(&SessionId) -> Result<S, S::Error>,
+    ) -> Result<&mut State<S>, S::Error> {
         match self.states.entry(session.clone()) {
-            Entry::Occupied(entry) => Ok(&mut entry.into_mut().stage),
-            Entry::Vacant(entry) => Ok(&mut entry.insert(State { stage: create(session)?, seq: 0 }).stage),
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(State { stage: create(session)?, seq: 0 })),
         }
     }
 
@@ -194,6 +215,16 @@ pub trait Factory: Sized {
     /// The files of the models that were loaded, as `model/file`, with their SHA-256. None without a model.
     fn models(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
+    }
+
+    /// Whether arguments that were changed at run time can be applied at all: whether those that what is loaded depends on
+    /// are as they were. Neither [`Factory::create`] nor [`Factory::adjust`] is given others.
+    ///
+    /// # Errors
+    ///
+    /// One is not.
+    fn check(&self, _changed: &Self::Arguments) -> Result<(), FixedArgument> {
+        Ok(())
     }
 
     /// The state of a new session.
@@ -253,7 +284,7 @@ mod tests {
     fn push(sessions: &mut Sessions<Delay>, session: &str, position: Option<u64>) -> Vec<(u64, Option<u64>)> {
         let body = position.map(|position| Watermark { position });
         let message = Message { session: session.into(), seq: 0, body };
-        let sent = sessions.push(message, |_| Ok(Delay::default())).unwrap();
+        let sent = sessions.push(message, None, |_| Ok(Delay::default())).unwrap().messages;
         sent.into_iter().map(|message| (message.seq, message.body.map(|body| body.position))).collect()
     }
 

@@ -56,9 +56,6 @@ pub enum AcousticError {
         /// The segment that is open.
         segment: u64,
     },
-    /// A change that cannot be made at run time.
-    #[error(transparent)]
-    Fixed(#[from] FixedArgument),
 }
 
 /// The acoustic estimates of one session.
@@ -189,13 +186,16 @@ impl Factory for AcousticFactory {
         lock(&self.model).classifier.files().clone()
     }
 
+    fn check(&self, changed: &Arguments) -> Result<(), FixedArgument> {
+        check_model(changed, &self.arguments)
+    }
+
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Acoustic, AcousticError> {
         let frames = lock(&self.model).frames();
         Ok(Acoustic { model: Arc::clone(&self.model), frames, interval: interval(arguments), open: None })
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Acoustic) -> Result<(), AcousticError> {
-        check_model(arguments, &self.arguments)?;
         stage.interval = interval(arguments);
         Ok(())
     }

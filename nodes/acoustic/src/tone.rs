@@ -48,9 +48,6 @@ pub enum ToneError {
     /// Encodings that do not follow each other.
     #[error(transparent)]
     Order(#[from] WindowError),
-    /// A change that cannot be made at run time.
-    #[error(transparent)]
-    Fixed(#[from] FixedArgument),
 }
 
 /// The acoustic estimates of one session, from what the encoder makes of it.
@@ -174,11 +171,15 @@ impl Factory for ToneFactory {
         lock(&self.model).classifier.files().clone()
     }
 
+    fn check(&self, changed: &Arguments) -> Result<(), FixedArgument> {
+        check_model(changed, &self.loaded)
+    }
+
     fn create(&mut self, _: &Arguments, _: &SessionId) -> Result<Tone, ToneError> {
         Ok(Tone { model: Arc::clone(&self.model), order: WindowOrder::default(), earlier: Vec::new() })
     }
 
-    fn adjust(&mut self, arguments: &Arguments, _: &mut Tone) -> Result<(), ToneError> {
-        Ok(check_model(arguments, &self.loaded)?)
+    fn adjust(&mut self, _: &Arguments, _: &mut Tone) -> Result<(), ToneError> {
+        Ok(())
     }
 }

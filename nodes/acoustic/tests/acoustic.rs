@@ -251,7 +251,8 @@ fn a_new_interval_counts_from_the_next_segment_on_and_the_model_stays() {
     emotions.extend(push(&mut stage, [more, last]));
     assert_eq!(ends(&emotions), [8000, 16_000, 24_000, 31_000]);
     assert_eq!(ends(&push(&mut stage, segment(1, 0, 31_000, 190))), [16_000, 31_000]);
-    let message = factory.adjust(&arguments(&["--threads", "2"]), &mut stage).unwrap_err().to_string();
+    let message =
+        factory.check(&arguments(&["--every-ms", "1000", "--threads", "2"])).unwrap_err().to_string();
     assert!(message.contains("--threads cannot be changed"), "{message}");
 }
 

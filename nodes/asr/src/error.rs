@@ -5,7 +5,6 @@ use undertone_recognition::SpeechError;
 use whisper_rs::WhisperError;
 
 use crate::model_file::ModelFileError;
-use undertone_stage::FixedArgument;
 
 /// What can be wrong with the arguments, the model or the speech.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +47,6 @@ pub enum AsrError {
         /// The model.
         model: String,
     },
-    /// A change that cannot be made at run time.
-    #[error(transparent)]
-    Fixed(#[from] FixedArgument),
     /// Speech that is not as its contract says.
     #[error(transparent)]
     Speech(#[from] SpeechError),

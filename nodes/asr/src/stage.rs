@@ -8,7 +8,7 @@ use std::time::Duration;
 use undertone_inference::ModelFolder;
 use undertone_messages::{Phase, SAMPLE_RATE, SessionId, Speech, Transcript};
 use undertone_recognition::{Agreement, Collector, Relief, Rung, Schedule, Segment, Transcription};
-use undertone_stage::{Cancel, Factory, Preview, Stage, check_fixed};
+use undertone_stage::{Cancel, Factory, FixedArgument, Preview, Stage, check_fixed};
 
 use crate::arguments::Arguments;
 use crate::error::AsrError;
@@ -77,28 +77,25 @@ impl Asr {
     /// The transcript of a segment that has ended, with as much effort as there is time for.
     fn transcribe(&mut self, segment: &Segment) -> Result<Transcript, AsrError> {
         self.relief = None;
-        let rungs: Vec<Rung> = self.ladder.iter().map(|(rung, _)| rung.clone()).collect();
-        let rung = Rung::find(&rungs, self.late)
-            .and_then(|rung| self.ladder.iter().find(|(known, _)| known == rung));
         let ahead = self.ahead.take().filter(|(known, _)| known == segment);
         let mut transcriber = &self.transcriber;
-        let transcription =
-            match (Transcription::too_short(segment.samples.len() as u64, self.minimum_ms), ahead) {
-                (Some(rejected), _) => rejected,
-                (None, Some((_, transcription))) => transcription,
-                (None, None) => {
-                    self.relief = rung.map(|(rung, _)| rung.text());
-                    let skipped = || Transcription::rejected(self.relief.clone().unwrap_or_default());
-                    transcriber =
-                        rung.map_or(Some(transcriber), |(_, less)| less.as_ref()).unwrap_or(transcriber);
-                    match rung {
-                        Some((_, None)) => skipped(),
-                        _ => transcriber
-                            .transcribe(&segment.samples, &Cancel::default())?
-                            .unwrap_or_else(skipped),
-                    }
-                }
-            };
+        let too_short = Transcription::too_short(segment.samples.len() as u64, self.minimum_ms);
+        let transcription = if let Some(rejected) = too_short {
+            rejected
+        } else if let Some((_, transcription)) = ahead {
+            transcription
+        } else {
+            let rung = Rung::find(&self.ladder, self.late, |(rung, _)| rung);
+            self.relief = rung.map(|(rung, _)| rung.text());
+            let skipped = || Transcription::rejected(self.relief.clone().unwrap_or_default());
+            if let Some((_, Some(less))) = rung {
+                transcriber = less;
+            }
+            match rung {
+                Some((_, None)) => skipped(),
+                _ => transcriber.transcribe(&segment.samples, &Cancel::default())?.unwrap_or_else(skipped),
+            }
+        };
         let model = transcriber.identity();
         let transcript = transcription.into_transcript(segment.number, segment.start, segment.end(), model);
         Ok(Transcript { degraded: self.relief.clone().unwrap_or_default(), ..transcript })
@@ -201,13 +198,19 @@ impl Factory for AsrFactory {
         models.flat_map(|model| model.files().clone()).collect()
     }
 
+    fn check(&self, changed: &Arguments) -> Result<(), FixedArgument> {
+        check_fixed(&[
+            ("model", changed.model == self.loaded.model),
+            ("file", changed.file == self.loaded.file),
+            ("when-late", changed.when_late == self.loaded.when_late),
+        ])
+    }
+
     fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Asr, AsrError> {
-        self.check_fixed(arguments)?;
         Asr::new(arguments, self.recogniser.clone(), &self.models)
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Asr) -> Result<(), AsrError> {
-        self.check_fixed(arguments)?;
         let collector = std::mem::take(&mut stage.collector);
         let changed = Asr::new(arguments, self.recogniser.clone(), &self.models)?;
         *stage = Asr {
@@ -217,16 +220,5 @@ impl Factory for AsrFactory {
             ..changed
         };
         Ok(())
-    }
-}
-
-impl AsrFactory {
-    fn check_fixed(&self, arguments: &Arguments) -> Result<(), AsrError> {
-        let fixed = [
-            ("model", arguments.model == self.loaded.model),
-            ("file", arguments.file == self.loaded.file),
-            ("when-late", arguments.when_late == self.loaded.when_late),
-        ];
-        Ok(check_fixed(&fixed)?)
     }
 }

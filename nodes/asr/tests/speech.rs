@@ -162,7 +162,7 @@ fn sessions_side_by_side_do_not_mix() {
             let message = Message { session: number.to_string().into(), seq: turn as u64, body: Some(body) };
             let mut factory = FACTORY.lock().unwrap_or_else(PoisonError::into_inner);
             let create = |id: &SessionId| factory.create(&arguments(&[]), id);
-            found[number].extend(sessions.push(message, create).expect("no error"));
+            found[number].extend(sessions.push(message, None, create).expect("no error").messages);
         }
     }
     for (number, found) in found.iter().enumerate() {
@@ -289,7 +289,9 @@ fn languages_are_checked_against_the_model() {
     assert!(problem(&["--language", "auto"]).contains("English alone"));
     assert!(problem(&["--language", "xx"]).contains("no language"));
     assert!(problem(&["--language", "e\0n"]).contains("no language"));
-    assert!(problem(&["--file", "ggml-model-q8_0.bin"]).contains("while the graph runs"));
+    let problem =
+        factory.check(&arguments(&["--file", "ggml-model-q8_0.bin"])).expect_err("an error").to_string();
+    assert!(problem.contains("while the graph runs"), "{problem}");
 }
 
 #[test]

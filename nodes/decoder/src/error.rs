@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use undertone_encoder::EncoderError;
 use undertone_inference::ModelError;
 use undertone_messages::WindowError;
-use undertone_stage::FixedArgument;
 
 /// What can be wrong with the arguments, the model or the encoding.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +59,4 @@ pub enum DecoderError {
         "--when-late: another model needs another encoder; the asr node can change it, this one can do with a smaller beam, or skip"
     )]
     OtherModel,
-    /// A change that cannot be made at run time.
-    #[error(transparent)]
-    Fixed(#[from] FixedArgument),
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, SessionId, Transcript, WindowOrder, seconds};
 use undertone_recognition::{Guard, Recognition, Relief, Rung, Transcription, judge};
-use undertone_stage::{Cancel, Factory, Preview, Stage, check_fixed, lock};
+use undertone_stage::{Cancel, Factory, FixedArgument, Preview, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
 use crate::error::DecoderError;
@@ -67,7 +67,7 @@ impl Decoder {
         let recognition = match self.previews.take(encoding) {
             Some(recognition) => Some(recognition),
             None => {
-                let rung = Rung::find(&self.arguments.when_late, self.late);
+                let rung = Rung::find(&self.arguments.when_late, self.late, |rung| rung);
                 let mut beam = Some(self.arguments.beam);
                 if let Some(rung) = rung.filter(|rung| rung.relief != Relief::Beam(self.arguments.beam)) {
                     beam = if let Relief::Beam(beam) = rung.relief { Some(beam) } else { None };
@@ -227,28 +227,23 @@ impl Factory for DecoderFactory {
         lock(&self.recogniser).model().files().clone()
     }
 
+    fn check(&self, changed: &Arguments) -> Result<(), FixedArgument> {
+        check_fixed(&[
+            ("model", changed.model == self.loaded.model),
+            ("precision", changed.precision == self.loaded.precision),
+            ("threads", changed.threads == self.loaded.threads),
+            ("onnxruntime", changed.onnxruntime == self.loaded.onnxruntime),
+        ])
+    }
+
     fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Decoder, DecoderError> {
-        self.check_fixed(arguments)?;
         Decoder::new(arguments, self.recogniser.clone())
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Decoder) -> Result<(), DecoderError> {
-        self.check_fixed(arguments)?;
         let changed = Decoder::new(arguments, self.recogniser.clone())?;
         let heard = std::mem::take(&mut stage.heard);
         *stage = Decoder { order: stage.order, heard, ..changed };
         Ok(())
-    }
-}
-
-impl DecoderFactory {
-    fn check_fixed(&self, arguments: &Arguments) -> Result<(), DecoderError> {
-        let fixed = [
-            ("model", arguments.model == self.loaded.model),
-            ("precision", arguments.precision == self.loaded.precision),
-            ("threads", arguments.threads == self.loaded.threads),
-            ("onnxruntime", arguments.onnxruntime == self.loaded.onnxruntime),
-        ];
-        Ok(check_fixed(&fixed)?)
     }
 }

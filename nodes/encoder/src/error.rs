@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use undertone_inference::ModelError;
 use undertone_recognition::SpeechError;
-use undertone_stage::FixedArgument;
 
 /// What can be wrong with the arguments, the model or the speech.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +38,4 @@ pub enum EncoderError {
         /// The layer.
         layer: u32,
     },
-    /// A change that cannot be made at run time.
-    #[error(transparent)]
-    Fixed(#[from] FixedArgument),
 }

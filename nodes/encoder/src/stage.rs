@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, Phase, SessionId, Speech};
 use undertone_recognition::{Collector, POSITION, Schedule, Segment, energies, windows};
-use undertone_stage::{Cancel, Factory, Preview, Stage, check_fixed, lock};
+use undertone_stage::{Cancel, Factory, FixedArgument, Preview, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
 use crate::error::EncoderError;
@@ -152,8 +152,21 @@ impl Factory for EncoderFactory {
         lock(&self.model).files().clone()
     }
 
+    fn check(&self, changed: &Arguments) -> Result<(), FixedArgument> {
+        let loaded = &self.loaded;
+        check_fixed(&[
+            ("model", changed.model == loaded.model),
+            ("precision", changed.precision == loaded.precision),
+            ("layers", changed.layers == loaded.layers),
+            ("tail-ms", changed.tail_ms == loaded.tail_ms),
+            ("preview-ms", changed.preview_ms == loaded.preview_ms),
+            ("preview-window-ms", changed.preview_window_ms == loaded.preview_window_ms),
+            ("threads", changed.threads == loaded.threads),
+            ("onnxruntime", changed.onnxruntime == loaded.onnxruntime),
+        ])
+    }
+
     fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Encoder, EncoderError> {
-        self.check_fixed(arguments)?;
         Ok(Encoder {
             model: self.model.clone(),
             layers: arguments.layers.clone(),
@@ -163,24 +176,8 @@ impl Factory for EncoderFactory {
         })
     }
 
-    fn adjust(&mut self, arguments: &Arguments, _: &mut Encoder) -> Result<(), EncoderError> {
-        self.check_fixed(arguments)
-    }
-}
-
-impl EncoderFactory {
-    fn check_fixed(&self, arguments: &Arguments) -> Result<(), EncoderError> {
-        let (now, loaded) = (arguments, &self.loaded);
-        Ok(check_fixed(&[
-            ("model", now.model == loaded.model),
-            ("precision", now.precision == loaded.precision),
-            ("layers", now.layers == loaded.layers),
-            ("tail-ms", now.tail_ms == loaded.tail_ms),
-            ("preview-ms", now.preview_ms == loaded.preview_ms),
-            ("preview-window-ms", now.preview_window_ms == loaded.preview_window_ms),
-            ("threads", now.threads == loaded.threads),
-            ("onnxruntime", now.onnxruntime == loaded.onnxruntime),
-        ])?)
+    fn adjust(&mut self, _: &Arguments, _: &mut Encoder) -> Result<(), EncoderError> {
+        Ok(())
     }
 }
 

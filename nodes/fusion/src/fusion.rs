@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use undertone_messages::{
     Detail, Emotion, Sentiment, SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark,
 };
-use undertone_stage::{Course, Join};
+use undertone_stage::{Course, CourseError, Join};
 
 use crate::branch::{Branch, Standing};
 use crate::config::Config;
@@ -181,11 +181,16 @@ impl Fusion {
 
     /// The inputs that have not closed a segment, and may still do so.
     fn lacking(&self, segment: u64) -> impl Iterator<Item = &str> {
+        let waiting = |(_, standing): &(_, Result<_, _>)| *standing == Ok(Standing::Waiting);
+        self.standings(segment).filter(waiting).map(|(input, _)| input)
+    }
+
+    /// How each input stands to a segment.
+    fn standings(&self, segment: u64) -> impl Iterator<Item = (&str, Result<Standing, CourseError>)> {
         let estimates =
             self.estimates.iter().map(move |(input, known)| (input.as_str(), known.branch.standing(segment)));
         let transcript = self.transcript.iter().map(move |branch| (TRANSCRIPT, branch.standing(segment)));
-        let all = estimates.chain(transcript);
-        all.filter(|(_, standing)| *standing == Ok(Standing::Waiting)).map(|(input, _)| input)
+        estimates.chain(transcript)
     }
 
     /// Goes on without an input until it is heard again, and appends what can be sent now to `output`. What it then says of
@@ -259,13 +264,8 @@ impl Fusion {
     fn is_complete(&self, segment: u64) -> Result<bool, FusionError> {
         // All are asked, so that an input that leaves out a segment is found out whatever the others do.
         let mut complete = true;
-        for (input, estimates) in &self.estimates {
-            let waiting = estimates.branch.standing(segment)? == Standing::Waiting;
-            complete &= !waiting || self.silent.contains(input);
-        }
-        if let Some(branch) = &self.transcript {
-            let waiting = branch.standing(segment)? == Standing::Waiting;
-            complete &= !waiting || self.silent.contains(TRANSCRIPT);
+        for (input, standing) in self.standings(segment) {
+            complete &= standing? != Standing::Waiting || self.silent.contains(input);
         }
         Ok(complete)
     }

@@ -1,6 +1,6 @@
 //! A graph that is late.
 
-use undertone_messages::SAMPLE_RATE;
+use undertone_messages::seconds;
 
 /// Tells once that the graph is late, and once how much was lost by it.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,7 @@ impl Late {
             return None;
         }
         let dropped = std::mem::take(&mut self.dropped);
-        let seconds = dropped as f64 / f64::from(SAMPLE_RATE);
-        Some((format!("the graph has caught up; {seconds:.2} s of audio were dropped"), dropped))
+        Some((format!("the graph has caught up; {:.2} s of audio were dropped", seconds(dropped)), dropped))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use undertone_messages::SAMPLE_RATE;
+use undertone_messages::seconds;
 use undertone_microphone::{Loss, LossCause};
 
 /// How often small losses are told.
@@ -51,11 +51,6 @@ pub fn text(Loss { cause, at, samples }: &Loss) -> String {
         LossCause::Overflow => "because the node was too busy to take them",
     };
     format!("{:.3} s of audio are missing at {:.3} s, {what}", seconds(*samples), seconds(*at))
-}
-
-/// Samples at 16 kHz as seconds.
-pub fn seconds(samples: u64) -> f64 {
-    samples as f64 / f64::from(SAMPLE_RATE)
 }
 
 #[cfg(test)]

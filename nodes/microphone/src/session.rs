@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use eyre::Result;
 use undertone_audio::Intake;
-use undertone_messages::{AudioFrame, Message, SessionId};
+use undertone_messages::{AudioFrame, Message, SessionId, seconds};
 use undertone_microphone::{Arguments, Block, Delay, Loss, News, Timeline};
 use undertone_node::{Capture, Feed, Incident, IncidentKind, Wake, now_ns};
 
 use crate::OUTPUT;
 use crate::late::Late;
-use crate::losses::{Losses, seconds, text};
-
-/// The most incidents that are told one by one. They travel in the messages, and a loose plug makes many.
-const MOST_INCIDENTS: usize = 100;
+use crate::losses::{Losses, text};
 
 /// A session that is being recorded.
 pub struct Session {
@@ -26,7 +23,6 @@ pub struct Session {
     seq: u64,
     /// Sample index behind what was sent.
     sent: u64,
-    incidents: usize,
 }
 
 impl Session {
@@ -42,7 +38,6 @@ impl Session {
             name: arguments.session.as_deref().map(SessionId::from),
             seq: 0,
             sent: 0,
-            incidents: 0,
         }
     }
 
@@ -165,10 +160,6 @@ impl Session {
     }
 
     fn incident(&mut self, sample: Option<u64>, samples: u64, text: String) {
-        self.incidents += 1;
-        if self.incidents > MOST_INCIDENTS {
-            return;
-        }
         let session = Some(self.name().to_string());
         let amount = (samples > 0).then_some(samples);
         self.feed.incident(Incident { kind: IncidentKind::Gap, session, sample, amount, text });

@@ -33,9 +33,6 @@ pub enum TextError {
         /// The reason.
         error: String,
     },
-    /// A change that cannot be made at run time.
-    #[error(transparent)]
-    Fixed(#[from] FixedArgument),
 }
 
 /// The text estimates of one session.
@@ -146,16 +143,19 @@ impl Factory for TextFactory {
         lock(&self.model).files().clone()
     }
 
+    fn check(&self, changed: &Arguments) -> Result<(), FixedArgument> {
+        check_fixed(&[
+            ("model", changed.model == self.arguments.model),
+            ("threads", changed.threads == self.arguments.threads),
+            ("onnxruntime", changed.onnxruntime == self.arguments.onnxruntime),
+        ])
+    }
+
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Text, TextError> {
         Ok(Text { model: Arc::clone(&self.model), partials: arguments.partials, ahead: None })
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Text) -> Result<(), TextError> {
-        check_fixed(&[
-            ("model", arguments.model == self.arguments.model),
-            ("threads", arguments.threads == self.arguments.threads),
-            ("onnxruntime", arguments.onnxruntime == self.arguments.onnxruntime),
-        ])?;
         stage.partials = arguments.partials;
         Ok(())
     }

@@ -132,7 +132,7 @@ fn partial_transcripts_are_read_only_if_asked_for() {
     let [emotion] = push(&mut stage, partial()).try_into().unwrap();
     assert_eq!(emotion.scope, Scope::Window);
     assert_near(&emotion.probabilities, &expected()[1].probabilities);
-    let message = factory.adjust(&tiny(&["--threads", "2"]), &mut stage).unwrap_err().to_string();
+    let message = factory.check(&tiny(&["--partials", "--threads", "2"])).unwrap_err().to_string();
     assert!(message.contains("--threads cannot be changed"), "{message}");
 }
 

@@ -56,9 +56,6 @@ pub enum VadError {
         /// The value.
         value: f32,
     },
-    /// A change that cannot be made at run time.
-    #[error(transparent)]
-    Fixed(#[from] FixedArgument),
 }
 
 /// Voice activity detection in one session.
@@ -244,31 +241,25 @@ impl Factory for VadFactory {
         }
     }
 
+    fn check(&self, changed: &Arguments) -> Result<(), FixedArgument> {
+        let loaded = &self.loaded;
+        check_fixed(&[
+            ("detector", changed.detector == loaded.detector),
+            ("margin-db", changed.margin_db == loaded.margin_db),
+            ("webrtc-mode", changed.webrtc_mode == loaded.webrtc_mode),
+            ("model", changed.model == loaded.model),
+            ("onnxruntime", changed.onnxruntime == loaded.onnxruntime),
+            ("threads", changed.threads == loaded.threads),
+        ])
+    }
+
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Vad, VadError> {
-        self.check_fixed(arguments)?;
         Ok(Vad::new(arguments, self.detector()?)?)
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Vad) -> Result<(), VadError> {
-        self.check_fixed(arguments)?;
         stage.endpointer.adjust(arguments.rules(stage.detector.frame_length())?);
         stage.reset = arguments.reset();
         Ok(())
-    }
-}
-
-impl VadFactory {
-    /// What belongs to the detector is as it was loaded.
-    fn check_fixed(&self, arguments: &Arguments) -> Result<(), VadError> {
-        let loaded = &self.loaded;
-        let fixed = [
-            ("detector", arguments.detector == loaded.detector),
-            ("margin-db", arguments.margin_db == loaded.margin_db),
-            ("webrtc-mode", arguments.webrtc_mode == loaded.webrtc_mode),
-            ("model", arguments.model == loaded.model),
-            ("onnxruntime", arguments.onnxruntime == loaded.onnxruntime),
-            ("threads", arguments.threads == loaded.threads),
-        ];
-        Ok(check_fixed(&fixed)?)
     }
 }

@@ -281,11 +281,11 @@ fn durations_change_in_a_running_session() {
 #[test]
 fn the_detector_does_not_change_and_a_bad_change_changes_nothing() {
     let (mut factory, mut stage) = session("--detector energy --hangover-ms 400");
-    let mut refused =
-        |line: &str| factory.adjust(&arguments(line), &mut stage).expect_err("refused").to_string();
+    let refused = |line: &str| factory.check(&arguments(line)).expect_err("refused").to_string();
     assert!(refused("--detector webrtc").contains("--detector cannot be changed"));
     assert!(refused("--detector energy --margin-db 12").contains("--margin-db cannot be changed"));
-    let bad = refused("--detector energy --threshold 0.1 --negative-threshold 0.2");
+    let line = arguments("--detector energy --threshold 0.1 --negative-threshold 0.2");
+    let bad = factory.adjust(&line, &mut stage).expect_err("refused").to_string();
     assert!(bad.contains("--negative-threshold 0.2 is above --threshold 0.1"), "{bad}");
 
     let samples = utterances(&[(10, 15), (15, 0)]);

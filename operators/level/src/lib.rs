@@ -35,11 +35,11 @@ impl Operator {
         self.sequence
             .accept(&message.session, message.seq, message.body.is_none())
             .map_err(|error| error.to_string())?;
-        let sent = self
+        let pushed = self
             .sessions
-            .push(message, |_| Ok(Level::new(Settings::default())))
+            .push(message, None, |_| Ok(Level::new(Settings::default())))
             .map_err(|error| error.to_string())?;
-        for message in sent {
+        for message in pushed.messages {
             let array = message.encode().map_err(|error| error.to_string())?;
             output.send(OUTPUT, DoraArray::from_array(array))?;
         }
