@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{
     Graph, Outcome, find_process, normalise, repository, signal, soak, transcripts, word_error_rate,
@@ -201,6 +201,47 @@ fn results_go_on_without_a_branch_that_is_silent_and_with_it_when_it_is_back() {
         manifest.exceptions.iter().any(|exception| exception.kind == ExceptionKind::Late),
         "{manifest:?}"
     );
+}
+
+/// The text node stands still while the second of three sessions ends.
+#[test]
+fn a_session_ends_without_a_branch_that_is_silent() {
+    let names = ["LJ001-0002.flac", "jfk.flac", "libri-1088-134315-0000.flac"];
+    let file = |name| repository().join("recordings/session").join(name).display().to_string();
+    let outcome = Graph::open("dataflow.yml", "silent-end")
+        .args("source", &format!("{} --pace realtime", names.map(file).join(" ")))
+        .add_args("fusion", "--patience text=300")
+        .record()
+        .run_with(|folder| {
+            let text = find_process("text", folder);
+            let results = folder.join("results.jsonl.partial");
+            // Once the first session has its result, it is known when the text is due.
+            let begun = Instant::now();
+            while std::fs::metadata(&results).map_or(0, |file| file.len()) == 0 {
+                assert!(begun.elapsed() < Duration::from_secs(60), "no result");
+                sleep(Duration::from_millis(20));
+            }
+            sleep(Duration::from_secs(8));
+            signal("STOP", text);
+            // The second ends in this time, the third does not.
+            sleep(Duration::from_millis(7500));
+            signal("CONT", text);
+        })
+        .expect_success();
+    let profiles: Vec<(&str, &str)> = outcome
+        .results
+        .iter()
+        .map(|result| (result["session"].as_str().unwrap(), result["profile"].as_str().unwrap()))
+        .collect();
+    assert_eq!(profiles.first().unwrap(), &("LJ001-0002", "both"), "{profiles:?}");
+    assert!(profiles.contains(&("jfk", "audio_only")), "{profiles:?}");
+    assert_eq!(profiles.last().unwrap(), &("libri-1088-134315-0000", "both"), "{profiles:?}");
+    let manifest = Manifest::read(&repository().join("out/tests/silent-end/recording")).unwrap();
+    let ended = manifest.exceptions.iter().any(|exception| {
+        exception.kind == ExceptionKind::Late
+            && exception.text.starts_with("the session ended without `text`")
+    });
+    assert!(ended, "{manifest:?}");
 }
 
 /// With thresholds of 0 every segment is late.

@@ -51,9 +51,11 @@ pub struct Arguments {
     #[arg(long, value_name = "INPUT")]
     pub provisional_from: Option<String>,
 
-    /// How long a segment waits for an input behind its end, as `transcript=3000`; then its result does without, and so do
-    /// the next ones until the input is heard again. Repeat it for each input; without it, a result waits for as long as
-    /// it takes. For live graphs: results then depend on the clock.
+    /// How long a segment waits for an input beyond the time at which it is due, as `text=400`; then its result does without,
+    /// and so do the next ones until the input is heard again. It is due after as long behind the end of the segment as it
+    /// took at the most for its last 20, and longer if the segment is longer; 10 s as long as it has said nothing. A session
+    /// ends without an input that does not end it in that time. Repeat it for each input; without it, a result waits for as
+    /// long as it takes. For live graphs: results then depend on the clock.
     #[arg(long, value_name = "INPUT=MILLISECONDS")]
     pub patience: Vec<Patience>,
 
@@ -105,12 +107,12 @@ pub enum MissingLabels {
     Infer,
 }
 
-/// How long a segment waits for an input, as `transcript=3000`.
+/// How long a segment waits for an input beyond its due time, as `text=400`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// The input.
     pub input: String,
-    /// How long.
+    /// How long beyond its due time.
     pub time: Duration,
 }
 
@@ -118,7 +120,7 @@ impl FromStr for Patience {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "write INPUT=MILLISECONDS, as `transcript=3000`".to_owned();
+        let wrong = || "write INPUT=MILLISECONDS, as `text=400`".to_owned();
         let (input, time) = text.split_once('=').filter(|(input, _)| !input.is_empty()).ok_or_else(wrong)?;
         Ok(Self { input: input.to_owned(), time: Duration::from_millis(time.parse().map_err(|_| wrong())?) })
     }

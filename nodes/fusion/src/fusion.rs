@@ -26,6 +26,16 @@ pub enum Output {
     Watermark(Option<Watermark>),
 }
 
+/// What a session waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited<'a> {
+    /// The oldest segment that has ended and is not done. `None` if there is none and the session has ended: then the inputs'
+    /// ends are awaited.
+    pub segment: Option<u64>,
+    /// The inputs that it waits for.
+    pub inputs: Vec<&'a str>,
+}
+
 /// An input with estimates.
 #[derive(Clone, Debug)]
 struct Estimates {
@@ -173,10 +183,23 @@ impl Fusion {
         self.advance(output)
     }
 
-    /// The oldest segment that has ended and is not done, and the inputs that it waits for.
-    pub fn awaited(&self) -> Option<(u64, Vec<&str>)> {
-        let Some(Entry::Segment(Segment { number, .. })) = self.ledger.front() else { return None };
-        Some((number, self.lacking(number).filter(|input| !self.silent.contains(*input)).collect()))
+    /// What the session waits for, if it waits for other inputs than the ledger.
+    pub fn awaited(&self) -> Option<Awaited<'_>> {
+        match self.ledger.front() {
+            Some(Entry::Segment(Segment { number, .. })) => {
+                let inputs = self.lacking(number).filter(|input| !self.silent.contains(*input)).collect();
+                Some(Awaited { segment: Some(number), inputs })
+            }
+            None if self.ledger.has_ended() => Some(Awaited { segment: None, inputs: self.open().collect() }),
+            _ => None,
+        }
+    }
+
+    /// The inputs beside the ledger whose streams have not ended.
+    fn open(&self) -> impl Iterator<Item = &str> {
+        let estimates = self.estimates.iter().map(|(input, known)| (input.as_str(), &known.branch.course));
+        let transcript = self.transcript.iter().map(|branch| (TRANSCRIPT, &branch.course));
+        estimates.chain(transcript).filter(|(_, course)| !course.is_over()).map(|(input, _)| input)
     }
 
     /// The inputs that have not closed a segment, and may still do so.

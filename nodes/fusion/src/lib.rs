@@ -81,7 +81,7 @@ pub use arguments::{Arguments, Mapping, MissingLabels, Patience, Pooling, Share,
 pub use config::{Config, Inputs};
 pub use defect::{Defect, Defects};
 pub use error::FusionError;
-pub use fusion::{Fusion, Output};
+pub use fusion::{Awaited, Fusion, Output};
 pub use model::Model;
 pub use undertone_messages::{Emotion, Speech, Transcript};
 

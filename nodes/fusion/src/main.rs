@@ -2,10 +2,10 @@
 
 mod patience;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eyre::{Result, bail};
 use undertone_fusion::{
@@ -13,9 +13,9 @@ use undertone_fusion::{
 };
 use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
 use undertone_node::{Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start, Trace};
-use undertone_stage::{JoinSessions, Numbered, check_fixed};
+use undertone_stage::{Join, JoinSessions, Numbered, check_fixed};
 
-use crate::patience::Waiting;
+use crate::patience::{Silent, Waiting};
 
 /// How long after an input has closed its last messages may arrive: they and the word that it has closed take different
 /// ways.
@@ -37,22 +37,20 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     let mut sessions = JoinSessions::new(Config::new(&arguments, branches.clone(), model.clone())?);
     let mut causes = Causes::default();
     let mut defects = Defects::new(arguments.defect);
-    let mut waiting = Waiting::new(&arguments.patience);
+    let mut late = Late { waiting: Waiting::new(&arguments.patience), abandoned: BTreeSet::new() };
     let mut lost = None;
     loop {
-        let next = waiting.next(&sessions);
-        let patience = next.as_ref().map_or(STRAGGLERS, |(_, _, time)| STRAGGLERS.min(*time));
+        let next = late.waiting.next(&sessions, Instant::now());
+        let patience = next.as_ref().map_or(STRAGGLERS, |silent| STRAGGLERS.min(silent.within));
         let (mut sent, trace) = match node.wait(patience)? {
             Next::Ended => break,
             Next::Nothing => {
-                let silent = next.filter(|(_, _, time)| *time <= patience);
-                let sent =
-                    silent.map(|(session, input, _)| give_up(&mut node, &mut sessions, &session, &input));
+                let silent = next.filter(|silent| silent.within <= patience);
+                let sent = silent.map(|silent| late.give_up(&mut node, &mut sessions, silent));
                 (sent.transpose()?.unwrap_or_default(), Trace::default())
             }
             Next::Event(Event::Message(delivery)) => {
-                let sent =
-                    take(&mut node, &mut sessions, &mut causes, &mut defects, &mut waiting, &delivery)?;
+                let sent = take(&mut node, &mut sessions, &mut causes, &mut defects, &mut late, &delivery)?;
                 (sent, delivery.trace)
             }
             Next::Event(Event::Lost { input, reason }) => {
@@ -66,7 +64,7 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                 match adjusted(&changed, &arguments, &branches, model.clone()) {
                     Ok(config) => {
                         sessions.adjust(config, Fusion::adjust);
-                        waiting.adjust(&changed.patience);
+                        late.waiting.adjust(&changed.patience);
                     }
                     Err(error) => tracing::error!("the arguments stay as they were: {error}"),
                 }
@@ -87,7 +85,7 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                     defects.spoil(body.as_mut());
                     let segment = body.as_ref().map(|sentiment| sentiment.segment);
                     let cause = causes.take(&session, segment).unwrap_or_else(|| trace.clone());
-                    waiting.done(&session, segment);
+                    late.waiting.done(&session, segment, Instant::now());
                     node.send("sentiment", Message { session, seq, body }, &cause)?;
                 }
                 Output::Watermark(body) => node.send("watermark", Message { session, seq, body }, &trace)?,
@@ -102,20 +100,65 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     }
 }
 
-/// Goes on in a session without an input that was silent for too long.
-fn give_up(
-    node: &mut Node<Arguments>,
-    sessions: &mut JoinSessions<Fusion>,
-    session: &SessionId,
-    input: &str,
-) -> Result<Vec<Numbered<Output>>> {
-    let text = format!(
-        "input `{input}` was silent for longer than its --patience; results do without until it is heard again"
-    );
-    tracing::warn!("session `{session}`: {text}");
-    let about = Some(session.to_string());
-    node.incident(Incident { kind: IncidentKind::Late, session: about, sample: None, amount: None, text });
-    Ok(sessions.step(session, |fusion, output| fusion.give_up(input, output))?)
+/// Inputs that are late.
+struct Late {
+    waiting: Waiting,
+    /// Those that a session ended without. What they yet say of it is passed over.
+    abandoned: BTreeSet<(SessionId, String)>,
+}
+
+impl Late {
+    /// Goes on in a session without an input that was silent for too long, or ends it.
+    fn give_up(
+        &mut self,
+        node: &mut Node<Arguments>,
+        sessions: &mut JoinSessions<Fusion>,
+        Silent { session, segment, input, .. }: Silent,
+    ) -> Result<Vec<Numbered<Output>>> {
+        let text = match segment {
+            Some(_) => format!(
+                "input `{input}` was silent for longer than its --patience; results do without until it is heard again"
+            ),
+            None => format!(
+                "the session ended without `{input}`, which was silent for longer than its --patience"
+            ),
+        };
+        tracing::warn!("session `{session}`: {text}");
+        let about = Some(session.to_string());
+        node.incident(Incident {
+            kind: IncidentKind::Late,
+            session: about,
+            sample: None,
+            amount: None,
+            text,
+        });
+        if segment.is_some() {
+            return Ok(sessions.step(&session, |fusion, output| fusion.give_up(&input, output))?);
+        }
+        let sent = sessions.step(&session, |fusion, output| fusion.lose(&input, output))?;
+        self.abandoned.insert((session, input));
+        Ok(sent)
+    }
+
+    /// Takes note of a message. False if it is of an input that its session ended without.
+    fn follow<B: Body>(
+        &mut self,
+        message: &Message<B>,
+        delivery: &Delivery,
+        closes: impl Fn(&B) -> Option<u64>,
+    ) -> bool {
+        let stream = (message.session.clone(), delivery.input.clone());
+        if self.abandoned.contains(&stream) {
+            if message.body.is_none() {
+                self.abandoned.remove(&stream);
+            }
+            return false;
+        }
+        if let Some(segment) = message.body.as_ref().and_then(closes) {
+            self.waiting.closed(&message.session, segment, &delivery.input, Instant::now());
+        }
+        true
+    }
 }
 
 /// What changed arguments mean. The model stays as it was loaded.
@@ -147,26 +190,33 @@ fn take(
     sessions: &mut JoinSessions<Fusion>,
     causes: &mut Causes,
     defects: &mut Defects,
-    waiting: &mut Waiting,
+    late: &mut Late,
     delivery: &Delivery,
 ) -> Result<Vec<Numbered<Output>>> {
     match delivery.input.as_str() {
         SPEECH => {
             let message = node.read::<Speech>(delivery)?;
-            waiting.follow(&message);
+            late.waiting.follow(&message, Instant::now());
             Ok(sessions.push(SPEECH, message, |fusion, speech, output| fusion.speech(&speech, output))?)
         }
         TRANSCRIPT => {
             let message = node.read::<Transcript>(delivery)?;
-            causes.note(&message, delivery, |body| {
-                (body.status != TranscriptStatus::Partial).then_some(body.segment)
-            });
+            let closes =
+                |body: &Transcript| (body.status != TranscriptStatus::Partial).then_some(body.segment);
+            if !late.follow(&message, delivery, closes) {
+                return Ok(Vec::new());
+            }
+            causes.note(&message, delivery, closes);
             Ok(sessions.push(TRANSCRIPT, message, Fusion::transcript)?)
         }
         input => {
             let message = node.read::<Emotion>(delivery)?;
+            let closes = |body: &Emotion| (body.scope == Scope::Segment).then_some(body.segment);
+            if !late.follow(&message, delivery, closes) {
+                return Ok(Vec::new());
+            }
             defects.see(message.body.as_ref());
-            causes.note(&message, delivery, |body| (body.scope == Scope::Segment).then_some(body.segment));
+            causes.note(&message, delivery, closes);
             Ok(sessions
                 .push(input, message, |fusion, emotion, output| fusion.emotion(input, emotion, output))?)
         }
