@@ -269,6 +269,26 @@ fn what_is_late_is_done_with_less_effort_and_says_so() {
     }
 }
 
+/// As above, with another model in place of the one that is too slow.
+#[test]
+fn what_is_late_is_heard_by_another_model() {
+    let other = repository().join("models/prepared/whisper-tiny.en");
+    let outcome = Graph::open("dataflows/asr.yml", "late-model")
+        .args("source", &short("realtime"))
+        .add_args("asr", &format!("--beam 5 --when-late 0=model:{}", other.display()))
+        .record()
+        .run()
+        .expect_success();
+    assert!(!outcome.results.is_empty());
+    for result in &outcome.results {
+        let reason = format!("model {}, since it was more than 0.0 s late", other.display());
+        assert_eq!(result["degraded"], reason, "{result}");
+        assert_eq!(result["profile"], "both", "{result}");
+    }
+    let manifest = Manifest::read(&repository().join("out/tests/late-model/recording")).unwrap();
+    assert!(manifest.exceptions.iter().any(|exception| exception.kind == ExceptionKind::Late));
+}
+
 /// Clips as a push-to-talk button or a browser's noise gate leaves them: digital silence, and then speech from its very first
 /// sound on. What is said first is heard as well as in the recording as it was.
 #[test]

@@ -160,7 +160,7 @@ mod tests {
                 "--patience",
                 "text=400",
             ]);
-            let inputs = Inputs::new(["speech", "text"].into_iter()).unwrap();
+            let inputs = Inputs::new(["speech", "text"]).unwrap();
             Self {
                 begun: Instant::now(),
                 waiting: Waiting::new(&arguments.patience),

@@ -9,7 +9,7 @@
 mod streams;
 
 use streams::{Sent, Step, config, emotion, run, segment, speech, text, transcript, voice};
-use undertone_fusion::{Config, Emotion, Fusion, FusionError};
+use undertone_fusion::{Awaited, Config, Emotion, Fusion, FusionError};
 use undertone_messages::{
     Contribution, Detail, Phase, Profile, Scope, Sentiment, SentimentStatus, TranscriptStatus,
 };
@@ -153,14 +153,22 @@ fn what_is_awaited_is_told() {
     let mut output = Vec::new();
     let mut take =
         |fusion: &mut Fusion, input, step| streams::apply(fusion, input, step, &mut output).unwrap();
+    let awaited = |segment, inputs: &[&'static str]| Some(Awaited { segment, inputs: inputs.to_vec() });
     assert_eq!(fusion.awaited(), None);
     segment(0, 0, 16_000).into_iter().for_each(|step| take(&mut fusion, "speech", step));
     take(&mut fusion, "acoustic", voice(0, &[0.5, 0.3, 0.2]));
-    assert_eq!(fusion.awaited(), Some((0, vec!["text", "transcript"])));
+    assert_eq!(fusion.awaited(), awaited(Some(0), &["text", "transcript"]));
     take(&mut fusion, "text", Step::GivenUp);
-    assert_eq!(fusion.awaited(), Some((0, vec!["transcript"])));
+    assert_eq!(fusion.awaited(), awaited(Some(0), &["transcript"]));
     take(&mut fusion, "transcript", transcript(0, TranscriptStatus::Final, "We won."));
     assert_eq!(fusion.awaited(), None);
+    for input in ["transcript", "speech", "acoustic"] {
+        take(&mut fusion, input, Step::End);
+    }
+    assert_eq!(fusion.awaited(), awaited(None, &["text"]));
+    take(&mut fusion, "text", Step::Lost);
+    assert_eq!(fusion.awaited(), None);
+    assert!(fusion.is_done());
 }
 
 #[test]
