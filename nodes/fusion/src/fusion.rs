@@ -190,7 +190,9 @@ impl Fusion {
                 let inputs = self.lacking(number).filter(|input| !self.silent.contains(*input)).collect();
                 Some(Awaited { segment: Some(number), inputs })
             }
-            None if self.ledger.has_ended() => Some(Awaited { segment: None, inputs: self.open().collect() }),
+            None if self.ledger.has_ended() && !self.done => {
+                Some(Awaited { segment: None, inputs: self.open().collect() })
+            }
             _ => None,
         }
     }
