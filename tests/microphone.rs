@@ -108,9 +108,14 @@ impl Server {
 
     /// Plays a file of the recorded session, in real time, and waits for its end.
     fn play(&self, file: &str) {
+        assert!(self.begin(file).wait().unwrap().success());
+    }
+
+    /// Begins to play a file.
+    fn begin(&self, file: &str) -> Child {
         let path = repository().join("recordings/session").join(file);
-        let player = self.command("paplay").arg(format!("--device={DEVICE}")).arg(path).status();
-        assert!(player.unwrap_or_else(|error| panic!("paplay: {error}; run `./setup test`")).success());
+        let player = self.command("paplay").arg(format!("--device={DEVICE}")).arg(path).spawn();
+        player.unwrap_or_else(|error| panic!("paplay: {error}; run `./setup test`"))
     }
 }
 
@@ -251,6 +256,26 @@ fn a_sound_server_that_dies_and_comes_back_leaves_a_gap() {
     assert!(exceptions.iter().any(|exception| exception.kind == ExceptionKind::Gap), "{exceptions:?}");
     for text in ["opening it again in 0.25 s", "trying again in", "while the microphone was away"] {
         assert!(outcome.log.contains(text), "`{text}` is not in the log:\n{}", outcome.log);
+    }
+}
+
+/// It dies in the middle of a sentence, for good.
+#[test]
+fn what_was_said_as_the_device_went_does_not_wait_for_its_return() {
+    let mut server = Server::start();
+    let outcome = live("gone", &server).run_with(move |folder| {
+        server.wait_for_listener();
+        let mut player = server.begin("jfk.flac");
+        sleep(Duration::from_secs(3));
+        server.kill();
+        player.wait().unwrap();
+        sleep(Duration::from_secs(6));
+        end_session(folder);
+    });
+    let outcome = outcome.expect_success();
+    assert_eq!(outcome.words().first().map(String::as_str), Some("and"), "{:?}", outcome.words());
+    for result in &outcome.results {
+        assert!(result["latency_ms"]["total"].as_f64().unwrap() < 4_000.0, "{result}");
     }
 }
 

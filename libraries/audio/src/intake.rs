@@ -7,7 +7,7 @@ use undertone_messages::{AudioFrame, SAMPLE_RATE};
 /// Cuts a session's audio into frames, holds them while the graph takes none, and lets the oldest go when there is no
 /// more room. What is lost, here or before, is the `gap` of the next frame: the session's clock goes on over it.
 ///
-/// All frames have the same length but the one before a loss, and the last.
+/// All frames have the same length but the one before a loss, that which tells of a loss, and the last.
 #[derive(Clone, Debug)]
 pub struct Intake {
     frame_samples: usize,
@@ -61,6 +61,13 @@ impl Intake {
         }
     }
 
+    /// Makes a frame without samples of what was lost, so that it is known before more comes.
+    pub fn tell_loss(&mut self) {
+        if self.gap > 0 && self.frame.is_empty() {
+            self.put();
+        }
+    }
+
     /// Makes a frame of what there is, because no more comes.
     pub fn finish(&mut self) {
         self.cut();
@@ -89,9 +96,12 @@ impl Intake {
     }
 
     fn cut(&mut self) {
-        if self.frame.is_empty() {
-            return;
+        if !self.frame.is_empty() {
+            self.put();
         }
+    }
+
+    fn put(&mut self) {
         let samples = std::mem::replace(&mut self.frame, Vec::with_capacity(self.frame_samples));
         let length = samples.len();
         let gap = std::mem::take(&mut self.gap);
@@ -136,6 +146,21 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_can_be_told_before_more_comes() {
+        let mut intake = Intake::new(4, 100);
+        intake.push(&[0.5; 2]);
+        intake.tell_loss();
+        assert_eq!(frames(&mut intake), [], "there is none");
+        intake.lose(10);
+        intake.tell_loss();
+        intake.tell_loss();
+        assert_eq!(frames(&mut intake), [(0, 2, 0), (12, 0, 10)]);
+        intake.lose(5);
+        intake.push(&[0.5; 4]);
+        assert_eq!(frames(&mut intake), [(17, 4, 5)]);
+    }
+
+    #[test]
     fn the_oldest_go_when_there_is_no_room() {
         let mut intake = Intake::new(4, 8);
         intake.push(&[0.0; 16]);
@@ -147,6 +172,7 @@ mod tests {
     enum Step {
         Push(usize),
         Lose(u64),
+        Tell,
         Take(usize),
     }
 
@@ -154,6 +180,7 @@ mod tests {
         let step = prop_oneof![
             (0..50_usize).prop_map(Step::Push),
             (0..30_u64).prop_map(Step::Lose),
+            Just(Step::Tell),
             (0..4_usize).prop_map(Step::Take),
         ];
         prop::collection::vec(step, 0..60)
@@ -173,6 +200,7 @@ mod tests {
                         intake.push(&samples);
                     }
                     Step::Lose(count) => intake.lose(count),
+                    Step::Tell => intake.tell_loss(),
                     Step::Take(count) => taken.extend((0..count).filter_map(|_| intake.take())),
                 }
                 prop_assert!(intake.waiting() <= room.max(frame));

@@ -14,7 +14,7 @@ pub struct AudioFrame {
     pub start: u64,
     /// Samples a second; [`crate::SAMPLE_RATE`] everywhere behind a source.
     pub sample_rate: u32,
-    /// Mono samples, full scale at ±1.
+    /// Mono samples, full scale at ±1. A frame that only tells of a gap has none.
     pub samples: ScalarBuffer<f32>,
     /// Samples that were lost right before `start`. A live source counts here what its buffer could not hold.
     pub gap: u64,

@@ -73,6 +73,7 @@ fn take_all(keeper: &mut Keeper, session: &mut Session) -> Result<bool> {
             }
             session.tell(&news)?;
         }
+        session.miss(keeper.now());
         session.send(keeper.now())?;
         if session.is_over(keeper.now()) || asked_to_end() {
             return Ok(false);

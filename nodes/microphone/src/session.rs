@@ -79,6 +79,13 @@ impl Session {
         Ok(self.timeline.closed()?)
     }
 
+    /// Tells of a device that is away for a while.
+    pub fn miss(&mut self, now: Duration) {
+        if let Some(loss) = self.timeline.miss(now) {
+            self.tell_loss(&loss, now);
+        }
+    }
+
     /// Whether the session has its length.
     pub fn is_over(&self, now: Duration) -> bool {
         self.timeline.is_over(now)

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use undertone_audio::{Intake, RateConverter, RateError};
-use undertone_messages::AudioFrame;
+use undertone_messages::{AudioFrame, SAMPLE_RATE};
 
 use crate::clock::SampleClock;
 use crate::ring::Block;
+
+/// Samples at 16 kHz for which a device is away before that is told, though it may be away for longer.
+const AWAY: u64 = SAMPLE_RATE as u64;
 
 /// Audio that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct Timeline {
     /// Samples at 16 kHz after which the session ends.
     limit: u64,
     stream: Option<Stream>,
+    /// It has been told that the device is away.
+    away: bool,
     converted: Vec<f32>,
 }
 
@@ -54,7 +59,14 @@ impl Timeline {
     /// A session that has not begun, with the room of `intake`.
     pub fn new(intake: Intake, limit: Option<u64>) -> Self {
         let limit = limit.unwrap_or(u64::MAX);
-        Self { intake, clock: SampleClock::default(), limit, stream: None, converted: Vec::new() }
+        Self {
+            intake,
+            clock: SampleClock::default(),
+            limit,
+            stream: None,
+            away: false,
+            converted: Vec::new(),
+        }
     }
 
     /// The device has been opened, at a rate in samples a second.
@@ -79,6 +91,23 @@ impl Timeline {
         stream.converter.finish(&mut self.converted)?;
         self.keep();
         Ok(())
+    }
+
+    /// Tells what is missing so far, once, if there has been no device for a second: what was being said when it went does
+    /// not wait for its return to be over.
+    pub fn miss(&mut self, now: Duration) -> Option<Loss> {
+        if self.stream.is_some() || self.away {
+            return None;
+        }
+        let at = self.intake.position();
+        let samples = self.clock.samples_until(at, now).min(self.limit.saturating_sub(at));
+        if samples < AWAY {
+            return None;
+        }
+        self.away = true;
+        self.lose(samples);
+        self.intake.tell_loss();
+        Some(Loss { cause: LossCause::Away, at, samples })
     }
 
     /// Takes a block whose first sample was captured at `captured`, since some start, as far as its arrival tells. Tells
@@ -116,6 +145,7 @@ impl Timeline {
         let samples = self.clock.samples_until(at, captured);
         self.lose(samples);
         stream.start = Some(at + samples);
+        self.away = false;
         self.clock.restart(at + samples, captured);
         Loss { cause: LossCause::Away, at, samples }
     }
@@ -124,7 +154,7 @@ impl Timeline {
     fn mend(&mut self, stream: &mut Stream, captured: Duration) -> Result<Loss, RateError> {
         let next = stream.start.unwrap_or_default() + stream.converter.converted(stream.received);
         let missing = self.clock.samples_until(next, captured);
-        let lost = missing * u64::from(stream.rate) / u64::from(undertone_messages::SAMPLE_RATE);
+        let lost = missing * u64::from(stream.rate) / u64::from(SAMPLE_RATE);
         let loss = self.skip(stream, lost, LossCause::Torn)?;
         let next = stream.start.unwrap_or_default() + stream.converter.converted(stream.received);
         self.clock.restart(next, captured);
@@ -247,6 +277,23 @@ mod tests {
         assert_eq!(loss, Some(Loss { cause: LossCause::Away, at: 512, samples: 16_000 }));
         assert_eq!(timeline.captured(16_512), Some(ms(1_532)));
         assert_eq!(frames(&mut timeline), [(0, 512, 0), (16_512, 160, 16_000)]);
+    }
+
+    #[test]
+    fn a_device_that_stays_away_is_told_once_and_what_is_missing_adds_up() {
+        let mut timeline = timeline(None);
+        timeline.opened(16_000).unwrap();
+        timeline.take(&block(0, false), &[0.1; 160], ms(0)).unwrap();
+        assert_eq!(timeline.miss(ms(5_000)), None, "it is there");
+        timeline.closed().unwrap();
+        assert_eq!(timeline.miss(ms(1_009)), None);
+        let loss = Loss { cause: LossCause::Away, at: 160, samples: 16_000 };
+        assert_eq!(timeline.miss(ms(1_010)), Some(loss));
+        assert_eq!(timeline.miss(ms(3_000)), None);
+        timeline.opened(16_000).unwrap();
+        let rest = timeline.take(&block(0, false), &[0.1; 160], ms(3_010)).unwrap();
+        assert_eq!(rest, Some(Loss { cause: LossCause::Away, at: 16_160, samples: 32_000 }));
+        assert_eq!(frames(&mut timeline), [(0, 160, 0), (16_160, 0, 16_000), (48_160, 160, 32_000)]);
     }
 
     #[test]

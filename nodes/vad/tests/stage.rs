@@ -190,6 +190,25 @@ fn a_gap_closes_the_segment_where_it_begins() {
 }
 
 #[test]
+fn a_gap_that_is_told_in_two_closes_the_segment_at_once() {
+    let samples = utterances(&[(10, 20)]);
+    let (first, second) = samples.split_at(32_100);
+    for detector in DETECTORS {
+        let (_, mut stage) = session(detector);
+        let mut output = Vec::new();
+        stage.push(audio(0, first), &mut output).expect("good audio");
+        stage
+            .push(AudioFrame { gap: 3_000, ..audio(35_100, &[]) }, &mut output)
+            .expect("a gap without audio");
+        assert_eq!(finals(&output).len(), 1, "{detector}");
+        stage.push(AudioFrame { gap: 2_000, ..audio(37_100, second) }, &mut output).expect("the rest of it");
+        stage.finish(&mut output).expect("an end");
+        let ends: Vec<u64> = finals(&output).iter().map(|found| found.1).collect();
+        assert_eq!(ends, [32_100, 37_100 + second.len() as u64], "{detector}");
+    }
+}
+
+#[test]
 fn a_gap_resets_the_detector() {
     // What follows a gap sounds as at the beginning of a session, whatever was before.
     let samples = utterances(&[(3, 9), (20, 10), (15, 0)]);
