@@ -269,13 +269,18 @@ fn what_is_late_is_done_with_less_effort_and_says_so() {
     }
 }
 
-/// As above, with another model in place of the one that is too slow.
+/// As above, with another model in place of the one that is too slow: its other weights, in a folder
+/// of their own.
 #[test]
 fn what_is_late_is_heard_by_another_model() {
-    let other = repository().join("models/prepared/whisper-tiny.en");
+    const FILE: &str = "ggml-model-f16.bin";
+    let other = repository().join("out/tests/late-model-other");
+    std::fs::create_dir_all(&other).unwrap();
+    let weights = repository().join("models/prepared/whisper-tiny.en/ggml-model-q8_0.bin");
+    std::fs::copy(weights, other.join(FILE)).unwrap();
     let outcome = Graph::open("dataflows/asr.yml", "late-model")
         .args("source", &short("realtime"))
-        .add_args("asr", &format!("--beam 5 --when-late 0=model:{}", other.display()))
+        .add_args("asr", &format!("--when-late 0=model:{}", other.display()))
         .record()
         .run()
         .expect_success();
@@ -285,7 +290,13 @@ fn what_is_late_is_heard_by_another_model() {
         assert_eq!(result["degraded"], reason, "{result}");
         assert_eq!(result["profile"], "both", "{result}");
     }
-    let manifest = Manifest::read(&repository().join("out/tests/late-model/recording")).unwrap();
+    let recording = repository().join("out/tests/late-model/recording");
+    let heard: Vec<Transcript> = messages(&recording, "asr/transcript");
+    assert_eq!(heard.len(), outcome.results.len());
+    for transcript in heard {
+        assert!(transcript.model.starts_with("late-model-other@"), "{transcript:?}");
+    }
+    let manifest = Manifest::read(&recording).unwrap();
     assert!(manifest.exceptions.iter().any(|exception| exception.kind == ExceptionKind::Late));
 }
 

@@ -9,7 +9,7 @@ use undertone_stage::{Course, CourseError};
 use crate::error::FusionError;
 
 /// A message that says something of a segment.
-pub(crate) trait Report {
+pub trait Report {
     /// The segment.
     fn segment(&self) -> u64;
 

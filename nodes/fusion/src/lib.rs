@@ -78,6 +78,7 @@ mod opinion;
 mod pool;
 
 pub use arguments::{Arguments, Mapping, MissingLabels, Patience, Pooling, Share, Weighting};
+pub use branch::Report;
 pub use config::{Config, Inputs};
 pub use defect::{Defect, Defects};
 pub use error::FusionError;

@@ -2,16 +2,18 @@
 
 mod patience;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eyre::{Result, bail};
 use undertone_fusion::{
-    Arguments, Config, Defects, Fusion, Inputs as Branches, Model, Output, SPEECH, TRANSCRIPT,
+    Arguments, Config, Defects, Fusion, Inputs as Branches, Model, Output, Patience, Report, SPEECH,
+    TRANSCRIPT,
 };
-use undertone_messages::{Body, Emotion, Message, Scope, SessionId, Speech, Transcript, TranscriptStatus};
+use undertone_messages::{Emotion, Message, SessionId, Speech, Transcript};
 use undertone_node::{Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start, Trace};
 use undertone_stage::{Join, JoinSessions, Numbered, check_fixed};
 
@@ -35,27 +37,27 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     }
     let branches = Branches::new(node.inputs())?;
     let mut sessions = JoinSessions::new(Config::new(&arguments, branches.clone(), model.clone())?);
-    let mut causes = Causes::default();
     let mut defects = Defects::new(arguments.defect);
-    let mut late = Late { waiting: Waiting::new(&arguments.patience), abandoned: BTreeSet::new() };
+    let mut closings = Closings::new(&arguments.patience);
     let mut lost = None;
     loop {
-        let next = late.waiting.next(&sessions, Instant::now());
+        let next = closings.waiting.next(&sessions, Instant::now());
         let patience = next.as_ref().map_or(STRAGGLERS, |silent| STRAGGLERS.min(silent.within));
         let (mut sent, trace) = match node.wait(patience)? {
             Next::Ended => break,
             Next::Nothing => {
                 let silent = next.filter(|silent| silent.within <= patience);
-                let sent = silent.map(|silent| late.give_up(&mut node, &mut sessions, silent));
+                let sent = silent.map(|silent| closings.give_up(&mut node, &mut sessions, silent));
                 (sent.transpose()?.unwrap_or_default(), Trace::default())
             }
             Next::Event(Event::Message(delivery)) => {
-                let sent = take(&mut node, &mut sessions, &mut causes, &mut defects, &mut late, &delivery)?;
+                let sent = take(&mut node, &mut sessions, &mut closings, &mut defects, &delivery)?;
                 (sent, delivery.trace)
             }
             Next::Event(Event::Lost { input, reason }) => {
                 tracing::error!("going on without the input `{input}`: {reason}");
                 lost.get_or_insert(reason);
+                closings.close(&input);
                 // Without the ledger there are no further segments; those that are known can still be closed.
                 let sent = if input == SPEECH { Vec::new() } else { sessions.close(&input)? };
                 (sent, Trace::default())
@@ -64,7 +66,7 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                 match adjusted(&changed, &arguments, &branches, model.clone()) {
                     Ok(config) => {
                         sessions.adjust(config, Fusion::adjust);
-                        late.waiting.adjust(&changed.patience);
+                        closings.waiting.adjust(&changed.patience);
                     }
                     Err(error) => tracing::error!("the arguments stay as they were: {error}"),
                 }
@@ -84,8 +86,7 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                 Output::Sentiment(mut body) => {
                     defects.spoil(body.as_mut());
                     let segment = body.as_ref().map(|sentiment| sentiment.segment);
-                    let cause = causes.take(&session, segment).unwrap_or_else(|| trace.clone());
-                    late.waiting.done(&session, segment, Instant::now());
+                    let cause = closings.done(&session, segment).unwrap_or_else(|| trace.clone());
                     node.send("sentiment", Message { session, seq, body }, &cause)?;
                 }
                 Output::Watermark(body) => node.send("watermark", Message { session, seq, body }, &trace)?,
@@ -100,14 +101,45 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
     }
 }
 
-/// Inputs that are late.
-struct Late {
+/// What is known of how inputs close segments.
+struct Closings {
+    /// For each segment, the way of the message that closed it last so far: a result that had to wait for an earlier segment
+    /// was caused by its own messages, not by those of the other.
+    causes: BTreeMap<(SessionId, u64), Trace>,
     waiting: Waiting,
-    /// Those that a session ended without. What they yet say of it is passed over.
-    abandoned: BTreeSet<(SessionId, String)>,
+    /// Inputs that sessions ended without, and how many such sessions of one name there are. What they yet say is passed
+    /// over, up to the end that they owe.
+    abandoned: BTreeMap<(SessionId, String), u32>,
 }
 
-impl Late {
+impl Closings {
+    fn new(patience: &[Patience]) -> Self {
+        Self { causes: BTreeMap::new(), waiting: Waiting::new(patience), abandoned: BTreeMap::new() }
+    }
+
+    /// Takes note of a message. False if it is of an input that its session ended without.
+    fn follow<B: Report>(&mut self, message: &Message<B>, delivery: &Delivery) -> bool {
+        let closed = message.body.as_ref().filter(|body| body.closes()).map(Report::segment);
+        if let Some(segment) = closed {
+            self.waiting.closed(&message.session, segment, &delivery.input, Instant::now());
+        }
+        if let Entry::Occupied(mut entry) =
+            self.abandoned.entry((message.session.clone(), delivery.input.clone()))
+        {
+            if message.body.is_none() {
+                *entry.get_mut() -= 1;
+                if *entry.get() == 0 {
+                    entry.remove();
+                }
+            }
+            return false;
+        }
+        if let Some(segment) = closed {
+            self.causes.insert((message.session.clone(), segment), delivery.trace.clone());
+        }
+        true
+    }
+
     /// Goes on in a session without an input that was silent for too long, or ends it.
     fn give_up(
         &mut self,
@@ -115,14 +147,13 @@ impl Late {
         sessions: &mut JoinSessions<Fusion>,
         Silent { session, segment, input, .. }: Silent,
     ) -> Result<Vec<Numbered<Output>>> {
-        let text = match segment {
-            Some(_) => format!(
-                "input `{input}` was silent for longer than its --patience; results do without until it is heard again"
-            ),
-            None => format!(
-                "the session ended without `{input}`, which was silent for longer than its --patience"
-            ),
+        let what = match segment {
+            Some(_) => format!("results do without `{input}` until it is heard again"),
+            None => format!("the session ended without the end of `{input}`"),
         };
+        let text = format!(
+            "{what}: it was silent for longer than its --patience beyond the time that it usually takes"
+        );
         tracing::warn!("session `{session}`: {text}");
         let about = Some(session.to_string());
         node.incident(Incident {
@@ -136,28 +167,26 @@ impl Late {
             return Ok(sessions.step(&session, |fusion, output| fusion.give_up(&input, output))?);
         }
         let sent = sessions.step(&session, |fusion, output| fusion.lose(&input, output))?;
-        self.abandoned.insert((session, input));
+        *self.abandoned.entry((session, input)).or_default() += 1;
         Ok(sent)
     }
 
-    /// Takes note of a message. False if it is of an input that its session ended without.
-    fn follow<B: Body>(
-        &mut self,
-        message: &Message<B>,
-        delivery: &Delivery,
-        closes: impl Fn(&B) -> Option<u64>,
-    ) -> bool {
-        let stream = (message.session.clone(), delivery.input.clone());
-        if self.abandoned.contains(&stream) {
-            if message.body.is_none() {
-                self.abandoned.remove(&stream);
+    /// Takes note of a result, or of the end of a session's results. Gives what caused it.
+    fn done(&mut self, session: &SessionId, segment: Option<u64>) -> Option<Trace> {
+        self.waiting.done(session, segment, Instant::now());
+        match segment {
+            Some(segment) => self.causes.remove(&(session.clone(), segment)),
+            None => {
+                // Those of segments that were given up.
+                self.causes.retain(|(known, _), _| known != session);
+                None
             }
-            return false;
         }
-        if let Some(segment) = message.body.as_ref().and_then(closes) {
-            self.waiting.closed(&message.session, segment, &delivery.input, Instant::now());
-        }
-        true
+    }
+
+    /// Takes note that nothing more comes on an input.
+    fn close(&mut self, input: &str) {
+        self.abandoned.retain(|(_, known), _| known != input);
     }
 }
 
@@ -188,59 +217,31 @@ fn missed(node: &Node<Arguments>, sessions: &JoinSessions<Fusion>) -> Vec<(Strin
 fn take(
     node: &mut Node<Arguments>,
     sessions: &mut JoinSessions<Fusion>,
-    causes: &mut Causes,
+    closings: &mut Closings,
     defects: &mut Defects,
-    late: &mut Late,
     delivery: &Delivery,
 ) -> Result<Vec<Numbered<Output>>> {
     match delivery.input.as_str() {
         SPEECH => {
             let message = node.read::<Speech>(delivery)?;
-            late.waiting.follow(&message, Instant::now());
+            closings.waiting.follow(&message, Instant::now());
             Ok(sessions.push(SPEECH, message, |fusion, speech, output| fusion.speech(&speech, output))?)
         }
         TRANSCRIPT => {
             let message = node.read::<Transcript>(delivery)?;
-            let closes =
-                |body: &Transcript| (body.status != TranscriptStatus::Partial).then_some(body.segment);
-            if !late.follow(&message, delivery, closes) {
+            if !closings.follow(&message, delivery) {
                 return Ok(Vec::new());
             }
-            causes.note(&message, delivery, closes);
             Ok(sessions.push(TRANSCRIPT, message, Fusion::transcript)?)
         }
         input => {
             let message = node.read::<Emotion>(delivery)?;
-            let closes = |body: &Emotion| (body.scope == Scope::Segment).then_some(body.segment);
-            if !late.follow(&message, delivery, closes) {
+            if !closings.follow(&message, delivery) {
                 return Ok(Vec::new());
             }
             defects.see(message.body.as_ref());
-            causes.note(&message, delivery, closes);
             Ok(sessions
                 .push(input, message, |fusion, emotion, output| fusion.emotion(input, emotion, output))?)
         }
-    }
-}
-
-/// For each segment, the way of the message that closed it last so far: a result that had to wait for an earlier
-/// segment was caused by its own messages, not by those of the other.
-#[derive(Default)]
-struct Causes(BTreeMap<(SessionId, u64), Trace>);
-
-impl Causes {
-    fn note<B: Body>(
-        &mut self,
-        message: &Message<B>,
-        delivery: &Delivery,
-        closes: impl FnOnce(&B) -> Option<u64>,
-    ) {
-        if let Some(segment) = message.body.as_ref().and_then(closes) {
-            self.0.insert((message.session.clone(), segment), delivery.trace.clone());
-        }
-    }
-
-    fn take(&mut self, session: &SessionId, segment: Option<u64>) -> Option<Trace> {
-        self.0.remove(&(session.clone(), segment?))
     }
 }

@@ -9,8 +9,11 @@ use undertone_stage::JoinSessions;
 
 /// From so many of an input's last segments follows when the next is due.
 const REMEMBERED: usize = 20;
-/// When a segment is due of an input that has closed none yet, and the most that is concluded from shorter segments.
-const UNKNOWN: Duration = Duration::from_secs(10);
+/// When a segment is due of an input that has closed none yet, and the latest that any is due.
+const LATEST: Duration = Duration::from_secs(10);
+/// The earliest that one is due. Where ends are worked ahead most segments are closed at once, but not one whose end nobody
+/// announced, since it grew too long or the audio broke off.
+const EARLIEST: Duration = Duration::from_secs(2);
 /// For how long the end of a segment whose result did without an input is remembered, so that its due time is learnt.
 const MEMORY: Duration = Duration::from_secs(60);
 
@@ -64,7 +67,9 @@ impl Waiting {
             return;
         }
         let (segment, samples) = match &message.body {
-            Some(speech) if speech.phase == Phase::Final => (Some(speech.segment), speech.end - speech.start),
+            Some(speech) if speech.phase == Phase::Final => {
+                (Some(speech.segment), speech.end.saturating_sub(speech.start))
+            }
             Some(_) => return,
             None => (None, 0),
         };
@@ -74,14 +79,10 @@ impl Waiting {
 
     /// Takes note that an input has closed a segment.
     pub(crate) fn closed(&mut self, session: &SessionId, segment: u64, input: &str, now: Instant) {
-        if self.patience(input).is_none() {
-            return;
-        }
-        // An input that reads ahead may be there before the ledger.
-        let ended = self.ended.get(&(session.clone(), Some(segment)));
-        let (time, samples) = ended.map_or((Duration::ZERO, 0), |ended| (now - ended.at, ended.samples));
+        // An input that is there before the ledger says nothing of how late it may be.
+        let Some(ended) = self.ended.get(&(session.clone(), Some(segment))) else { return };
         let delays = self.delays.entry(input.to_owned()).or_default();
-        delays.push_back(Delay { time, samples });
+        delays.push_back(Delay { time: now - ended.at, samples: ended.samples });
         if delays.len() > REMEMBERED {
             delays.pop_front();
         }
@@ -89,10 +90,6 @@ impl Waiting {
 
     /// Takes note of a result, or of the end of a session's results.
     pub(crate) fn done(&mut self, session: &SessionId, segment: Option<u64>, now: Instant) {
-        if segment.is_none() {
-            self.ended.retain(|(known, _), _| known != session);
-            return;
-        }
         if let Some(ended) = self.ended.get_mut(&(session.clone(), segment)) {
             ended.done = true;
         }
@@ -111,7 +108,9 @@ impl Waiting {
             let Awaited { segment, inputs } = fusion.awaited()?;
             let ended = self.ended.get(&(session.clone(), segment))?;
             let waits = inputs.into_iter().filter_map(|input| {
-                let time = self.due(input, ended.samples) + self.patience(input)?;
+                // An end takes no work.
+                let due = segment.map_or(Duration::ZERO, |_| self.due(input, ended.samples));
+                let time = due + self.patience(input)?;
                 let within = time.saturating_sub(now - ended.at);
                 Some(Silent { session: session.clone(), segment, input: input.to_owned(), within })
             });
@@ -125,15 +124,14 @@ impl Waiting {
         self.patience.iter().rfind(|patience| patience.input == input).map(|patience| patience.time)
     }
 
-    /// How long behind a segment's end an input usually closes it: as long as it took at the most of late, and of a segment
-    /// that is longer than those, as much longer.
+    /// How long behind a segment's end an input usually closes it: as long as it took at the most of late, and longer for a
+    /// segment that is longer than all of those.
     fn due(&self, input: &str, samples: u64) -> Duration {
-        let Some(delays) = self.delays.get(input) else { return UNKNOWN };
-        let expected = delays.iter().map(|delay| {
-            let longer = samples as f64 / delay.samples.max(1) as f64;
-            delay.time.max(delay.time.mul_f64(longer.max(1.0)).min(UNKNOWN))
-        });
-        expected.max().unwrap_or(UNKNOWN)
+        let delays = || self.delays.get(input).into_iter().flatten();
+        let Some(slowest) = delays().map(|delay| delay.time).max() else { return LATEST };
+        let longest = delays().map(|delay| delay.samples).max().unwrap_or(0).max(1);
+        let longer = (samples as f64 / longest as f64).max(1.0);
+        Duration::try_from_secs_f64(slowest.as_secs_f64() * longer).unwrap_or(LATEST).clamp(EARLIEST, LATEST)
     }
 }
 
@@ -207,19 +205,25 @@ mod tests {
         let mut bench = Bench::new();
         let segment = bench.end(16_000, 0);
         assert_eq!(bench.next(100), Some((Some(segment), 10_300)), "nothing is known of it yet");
-        bench.close(segment, 300);
-        assert_eq!(bench.next(300), Some((Some(segment), 400)), "300 ms and 400 ms, of which 300 are over");
+        bench.close(segment, 3_000);
+        assert_eq!(bench.next(3_000), Some((Some(segment), 400)), "3 s and 400 ms, of which 3 s are over");
+        bench.close(segment, 20_000);
+        assert_eq!(bench.next(3_000), Some((Some(segment), 7_400)), "10 s at the most");
         for _ in 0..REMEMBERED {
-            bench.close(segment, 200);
+            bench.close(segment, 100);
         }
-        assert_eq!(bench.next(300), Some((Some(segment), 300)), "what was long ago is forgotten");
+        assert_eq!(bench.next(1_000), Some((Some(segment), 1_400)), "2 s at the least");
+        bench.close(segment + 1, 9_000);
+        assert_eq!(bench.next(1_000), Some((Some(segment), 1_400)), "nobody knows when that ended");
     }
 
     #[test]
-    fn longer_segments_may_take_longer_but_not_for_ever() {
-        for (samples, expected) in [(16_000, 700), (8_000, 700), (48_000, 1_300), (16_000_000, 10_400)] {
+    fn a_segment_that_is_longer_than_all_may_take_longer_but_not_for_ever() {
+        for (samples, expected) in [(1_600, 3_400), (160_000, 3_400), (320_000, 6_400), (16_000_000, 10_400)]
+        {
             let mut bench = Bench::new();
-            bench.waiting.delays.insert("text".into(), [Delay { time: 300 * MS, samples: 16_000 }].into());
+            let delay = |ms, samples| Delay { time: ms * MS, samples };
+            bench.waiting.delays.insert("text".into(), [delay(3_000, 16_000), delay(2_500, 160_000)].into());
             let segment = bench.end(samples, 0);
             assert_eq!(bench.next(0), Some((Some(segment), expected)), "{samples} samples");
         }
@@ -229,21 +233,22 @@ mod tests {
     fn what_was_given_up_and_comes_late_is_learnt_from() {
         let mut bench = Bench::new();
         let segment = bench.end(16_000, 0);
-        bench.close(segment, 100);
         bench.waiting.done(&"a".into(), Some(segment), bench.begun + 500 * MS);
-        bench.close(segment, 2_000);
-        assert_eq!(bench.waiting.due("text", 16_000), 2_000 * MS);
+        bench.waiting.done(&"a".into(), None, bench.begun + 600 * MS);
+        bench.close(segment, 4_000);
+        assert_eq!(bench.waiting.due("text", 16_000), 4_000 * MS);
+        assert_eq!(bench.waiting.ended.len(), 1);
+        bench.begun += MEMORY;
+        bench.end(16_000, 0);
+        assert_eq!(bench.waiting.ended.len(), 1, "the first is forgotten");
     }
 
     #[test]
     fn the_end_of_an_input_is_waited_for_once_there_is_nothing_else() {
         let mut bench = Bench::new();
-        bench.waiting.delays.insert("text".into(), [Delay { time: 300 * MS, samples: 16_000 }].into());
         bench.ledger(None, 1_000);
-        assert_eq!(bench.next(1_100), Some((None, 600)));
+        assert_eq!(bench.next(1_100), Some((None, 300)));
         bench.waiting.done(&"a".into(), Some(7), bench.begun + 1_500 * MS);
-        assert_eq!(bench.next(1_500), Some((None, 700)));
-        bench.waiting.done(&"a".into(), None, bench.begun + 1_600 * MS);
-        assert_eq!(bench.next(1_700), None);
+        assert_eq!(bench.next(1_500), Some((None, 400)));
     }
 }

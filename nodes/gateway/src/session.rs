@@ -68,6 +68,9 @@ struct Pending {
     since: i64,
 }
 
+/// For how long other messages may come behind the end of the results.
+const STRAGGLERS: i64 = 5 * SECOND;
+
 /// One session.
 pub struct Session {
     name: SessionId,
@@ -83,6 +86,8 @@ pub struct Session {
     watermark: u64,
     /// Inputs whose stream of this session has ended.
     ended: BTreeSet<Input>,
+    /// Since when all results are there.
+    complete: Option<i64>,
     pending: BTreeMap<u64, Pending>,
     late: bool,
     log: EventLog,
@@ -110,6 +115,7 @@ impl Session {
             sent: 0,
             watermark: 0,
             ended: BTreeSet::new(),
+            complete: None,
             pending: BTreeMap::new(),
             late: false,
             log: EventLog::default(),
@@ -340,6 +346,9 @@ impl Session {
 
     /// Takes what the graph says.
     pub fn report(&mut self, report: &Report, now: i64) {
+        if self.stream == Stream::Done {
+            return;
+        }
         match report {
             Report::Speech(speech) => match speech.phase {
                 Phase::Final => {
@@ -366,8 +375,14 @@ impl Session {
         }
     }
 
-    /// Looks at the time.
-    pub fn tick(&mut self, now: i64) {
+    /// The inputs, of those that are waited for, whose streams have yet to end.
+    pub fn owed<'a>(&'a self, inputs: &'a BTreeSet<Input>) -> impl Iterator<Item = Input> + 'a {
+        inputs.difference(&self.ended).copied()
+    }
+
+    /// Looks at the time. `inputs` are those that are waited for.
+    pub fn tick(&mut self, now: i64, inputs: &BTreeSet<Input>) {
+        self.check_complete(now, inputs);
         self.check_idle(now);
         self.check_late(now);
         self.check_reader(now);
@@ -394,6 +409,15 @@ impl Session {
 
     fn grace_is_over(&self, now: i64) -> bool {
         now - self.away > self.limits.grace_seconds as i64 * SECOND
+    }
+
+    /// Fusion ends a session without an input that does not end it, and so is it here.
+    fn check_complete(&mut self, now: i64, inputs: &BTreeSet<Input>) {
+        let results = || inputs.iter().filter(|input| input.is_needed());
+        let complete = results().next().is_some() && results().all(|input| self.ended.contains(input));
+        if self.stream == Stream::Ended && complete && now - *self.complete.get_or_insert(now) > STRAGGLERS {
+            self.finish();
+        }
     }
 
     fn check_idle(&mut self, now: i64) {

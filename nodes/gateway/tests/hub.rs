@@ -208,6 +208,50 @@ fn a_session_from_its_beginning_to_its_end() {
 }
 
 #[test]
+fn a_session_ends_without_an_input_that_does_not_end_it() {
+    let mut world = World::new(Limits::default(), 4_096);
+    let name = "again".to_owned();
+    let finish = |world: &mut World| {
+        let client = world.connect(&Wish::New(Some(name.clone()))).unwrap();
+        world.speak(&client, 1_000);
+        world.end(&client);
+        world.feed();
+        // Only how far the results are is told, by `speech` nothing any more.
+        for (session, end) in std::mem::take(&mut world.graph) {
+            world.hub.reached(&session, end.map(|position| Watermark { position }));
+        }
+        world.wait(4);
+        assert_eq!(world.read(&client).1, None, "it may yet come");
+        world.wait(2);
+        let (events, closing) = world.read(&client);
+        assert_eq!(types(&events).last(), Some(&"end"));
+        assert_eq!(closing.unwrap().close, Close::Done);
+        world.hub.disconnect(client.id, true, world.now);
+        assert!(world.hub.depths(world.now).is_empty(), "nothing is kept");
+    };
+    finish(&mut world);
+    finish(&mut world);
+    // What comes late is not of the third session of that name, up to the ends that are owed.
+    let third = world.connect(&Wish::New(Some(name.clone()))).unwrap();
+    let session = name.as_str().into();
+    let late = Speech {
+        segment: 0,
+        start: 0,
+        end: 16_000,
+        phase: Phase::Silence,
+        samples: Vec::new().into(),
+        probability: 0.0,
+    };
+    let late = Report::Speech(late);
+    for report in [Some(&late), None, Some(&late), None] {
+        world.hub.report(Input::Speech, &session, report, world.now);
+    }
+    assert_eq!(types(&world.read(&third).0), ["ready"]);
+    world.hub.report(Input::Speech, &session, Some(&late), world.now);
+    assert_eq!(types(&world.read(&third).0), ["speech"]);
+}
+
+#[test]
 fn before_and_behind_the_graph_nobody_is_let_in() {
     let mut world = World::new(Limits::default(), 4_096);
     world.hub = Hub::new(Limits::default());

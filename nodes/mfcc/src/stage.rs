@@ -33,8 +33,8 @@ pub enum MfccError {
         /// The segment that is open.
         segment: u64,
     },
-    /// A change that cannot be made while a segment is open.
-    #[error("the parameters of the features cannot change within a session")]
+    /// A change that cannot be made in a session in progress.
+    #[error("the parameters of the features cannot change within a session: the next one has them")]
     Fixed,
 }
 
@@ -48,6 +48,7 @@ struct Open {
 
 /// The features of one session. Every segment begins with a fresh extractor.
 pub struct Mfcc {
+    config: Config,
     extractor: Extractor,
     open: Option<Open>,
     rows: Vec<f32>,
@@ -60,7 +61,7 @@ impl Mfcc {
     ///
     /// Parameters that contradict each other.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { extractor: Extractor::new(config)?, open: None, rows: Vec::new() })
+        Ok(Self { config: config.clone(), extractor: Extractor::new(config)?, open: None, rows: Vec::new() })
     }
 
     /// Checks that a message continues the open segment, or opens the next one, without a hole in its samples.
@@ -129,34 +130,44 @@ impl Stage for Mfcc {
     }
 }
 
-/// What the sessions share: nothing but parameters that were checked before the graph started.
-pub struct MfccFactory {
-    config: Config,
-}
+/// What the sessions share: nothing.
+pub struct MfccFactory;
 
 impl Factory for MfccFactory {
     type Arguments = Arguments;
     type Stage = Mfcc;
 
     fn load(arguments: &Arguments) -> Result<Self, MfccError> {
-        let config = arguments.config()?;
-        Mfcc::new(&config)?;
-        Ok(Self { config })
+        Mfcc::new(&arguments.config()?)?;
+        Ok(Self)
     }
 
     fn create(&mut self, arguments: &Arguments, _: &SessionId) -> Result<Mfcc, MfccError> {
-        self.config = arguments.config()?;
-        Ok(Mfcc::new(&self.config)?)
+        Ok(Mfcc::new(&arguments.config()?)?)
     }
 
-    fn adjust(&mut self, arguments: &Arguments, _: &mut Mfcc) -> Result<(), MfccError> {
-        if arguments.config()? == self.config { Ok(()) } else { Err(MfccError::Fixed) }
+    fn adjust(&mut self, arguments: &Arguments, stage: &mut Mfcc) -> Result<(), MfccError> {
+        if arguments.config()? == stage.config { Ok(()) } else { Err(MfccError::Fixed) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[test]
+    fn parameters_change_with_the_next_session() {
+        let before = Arguments::parse_from(["mfcc"]);
+        let mut factory = MfccFactory::load(&before).unwrap();
+        let mut stage = factory.create(&before, &"session".into()).unwrap();
+        let changed = Arguments::parse_from(["mfcc", "--coefficients", "20"]);
+        factory.create(&changed, &"next".into()).unwrap();
+        let error = factory.adjust(&changed, &mut stage).unwrap_err().to_string();
+        assert!(error.contains("the next one"), "{error}");
+        factory.adjust(&before, &mut stage).unwrap();
+    }
 
     fn speech(segment: u64, start: u64, end: u64, phase: Phase, samples: &[f32]) -> Speech {
         Speech { segment, start, end, phase, samples: samples.to_vec().into(), probability: 1.0 }

@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     pub channel: Option<u16>,
 
-    /// How long the audio in a message is; only the last one of a session, and one before a gap, is shorter
+    /// How long the audio in a message is; only the last one of a session and one before a gap are shorter, and one that tells of a gap while there is no device has none
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(8..=1_000))]
     pub frame_ms: u32,
 

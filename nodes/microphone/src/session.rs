@@ -135,7 +135,9 @@ impl Session {
     /// Ends the session: sends all that is left and waits until the graph is done with it; unless the graph was stopped,
     /// then nobody takes it any more.
     pub fn end(mut self, stopped: bool, now: Duration) -> Result<()> {
-        self.timeline.finish()?;
+        if let Some(loss) = self.timeline.finish(now)? {
+            self.tell_loss(&loss, now);
+        }
         if let Some(text) = self.losses.due(now, true) {
             tracing::warn!("{text}");
         }

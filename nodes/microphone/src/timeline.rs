@@ -93,18 +93,24 @@ impl Timeline {
         Ok(())
     }
 
-    /// Tells what is missing so far, once, if there has been no device for a second: what was being said when it went does
-    /// not wait for its return to be over.
+    /// Tells what is missing so far, once, if there has been no device for a second, or one that is open and has not been
+    /// heard yet: what was being said when it went does not wait for its return to be over.
     pub fn miss(&mut self, now: Duration) -> Option<Loss> {
-        if self.stream.is_some() || self.away {
+        let loss = if self.away { None } else { self.missing(now, AWAY) };
+        self.away |= loss.is_some();
+        loss
+    }
+
+    /// What is missing without a device, if it is so much.
+    fn missing(&mut self, now: Duration, least: u64) -> Option<Loss> {
+        if self.stream.as_ref().is_some_and(|stream| stream.start.is_some()) {
             return None;
         }
         let at = self.intake.position();
         let samples = self.clock.samples_until(at, now).min(self.limit.saturating_sub(at));
-        if samples < AWAY {
+        if samples < least {
             return None;
         }
-        self.away = true;
         self.lose(samples);
         self.intake.tell_loss();
         Some(Loss { cause: LossCause::Away, at, samples })
@@ -217,15 +223,16 @@ impl Timeline {
         position >= self.limit || position.saturating_add(away()) >= self.limit
     }
 
-    /// Ends the session: what is left becomes a frame.
+    /// Ends the session: what is left becomes a frame. Tells what is missing without a device.
     ///
     /// # Errors
     ///
     /// None that a caller can cause.
-    pub fn finish(&mut self) -> Result<(), RateError> {
+    pub fn finish(&mut self, now: Duration) -> Result<Option<Loss>, RateError> {
+        let loss = self.missing(now, 1);
         self.closed()?;
         self.intake.finish();
-        Ok(())
+        Ok(loss)
     }
 }
 
@@ -258,7 +265,7 @@ mod tests {
 
     /// Start, length and gap of all frames.
     fn frames(timeline: &mut Timeline) -> Vec<(u64, usize, u64)> {
-        timeline.finish().unwrap();
+        timeline.finish(Duration::ZERO).unwrap();
         std::iter::from_fn(|| timeline.next_frame())
             .map(|frame| (frame.start, frame.samples.len(), frame.gap))
             .collect()
@@ -287,6 +294,7 @@ mod tests {
         assert_eq!(timeline.miss(ms(5_000)), None, "it is there");
         timeline.closed().unwrap();
         assert_eq!(timeline.miss(ms(1_009)), None);
+        timeline.opened(48_000).unwrap();
         let loss = Loss { cause: LossCause::Away, at: 160, samples: 16_000 };
         assert_eq!(timeline.miss(ms(1_010)), Some(loss));
         assert_eq!(timeline.miss(ms(3_000)), None);
@@ -338,6 +346,10 @@ mod tests {
         timeline.closed().unwrap();
         assert!(!timeline.is_over(ms(999)));
         assert!(timeline.is_over(ms(1_000)));
+        let loss = Loss { cause: LossCause::Away, at: 8_000, samples: 8_000 };
+        assert_eq!(timeline.finish(ms(1_020)).unwrap(), Some(loss), "no longer than it was to be");
+        let (start, length, gap) = *frames(&mut timeline).last().unwrap();
+        assert_eq!((start, length, gap), (16_000, 0, 8_000));
     }
 
     proptest! {
