@@ -239,7 +239,7 @@ fn a_session_ends_without_a_branch_that_is_silent() {
     let manifest = Manifest::read(&repository().join("out/tests/silent-end/recording")).unwrap();
     let ended = manifest.exceptions.iter().any(|exception| {
         exception.kind == ExceptionKind::Late
-            && exception.text.starts_with("the session ended without `text`")
+            && exception.text.starts_with("the session ended without the end of `text`")
     });
     assert!(ended, "{manifest:?}");
 }
