@@ -18,8 +18,8 @@
 //! A branch whose stream stops without its last message is dead: it is no longer waited for, and results say so in
 //! the reason of its contribution. Without the ledger there is no way to go on, so its loss is an error.
 //!
-//! One that is silent for longer than its `--patience` is not waited for either, until it is heard again; what it then says
-//! of segments that are done is passed over.
+//! One that is silent for its `--patience` beyond the time that it usually takes is not waited for either, until it is heard
+//! again; what it then says of segments that are done is passed over. Nor does a session's end wait for it.
 //!
 //! # Fusing
 //!
