@@ -9,6 +9,7 @@
 
 mod course;
 mod join;
+mod owed;
 mod preview;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use undertone_messages::{Body, Message, SessionId};
 
 pub use course::{Course, CourseError};
 pub use join::{Join, JoinSessions, Numbered, SessionError};
+pub use owed::OwedEnds;
 pub use preview::{Cancel, Preview};
 
 /// One session's pass through a stage.

@@ -377,15 +377,13 @@ impl Fusion {
     /// Ends the outputs' streams, if everything is done.
     fn finish(&mut self, output: &mut Vec<Output>) -> Result<(), FusionError> {
         let segments = self.ledger.segments();
-        let mut over = self.ledger.front().is_none();
         for estimates in self.estimates.values() {
             estimates.branch.check(&segments)?;
-            over &= estimates.branch.course.is_over();
         }
         if let Some(branch) = &self.transcript {
             branch.check(&segments)?;
-            over &= branch.course.is_over();
         }
+        let over = self.ledger.front().is_none() && self.open().next().is_none();
         if over && !self.done {
             self.done = true;
             output.extend([Output::Provisional(None), Output::Sentiment(None), Output::Watermark(None)]);

@@ -3,7 +3,6 @@
 mod patience;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use undertone_fusion::{
 };
 use undertone_messages::{Emotion, Message, SessionId, Speech, Transcript};
 use undertone_node::{Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start, Trace};
-use undertone_stage::{Join, JoinSessions, Numbered, check_fixed};
+use undertone_stage::{Join, JoinSessions, Numbered, OwedEnds, check_fixed};
 
 use crate::patience::{Silent, Waiting};
 
@@ -57,7 +56,7 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
             Next::Event(Event::Lost { input, reason }) => {
                 tracing::error!("going on without the input `{input}`: {reason}");
                 lost.get_or_insert(reason);
-                closings.close(&input);
+                closings.owed.close(&input);
                 // Without the ledger there are no further segments; those that are known can still be closed.
                 let sent = if input == SPEECH { Vec::new() } else { sessions.close(&input)? };
                 (sent, Trace::default())
@@ -107,14 +106,13 @@ struct Closings {
     /// was caused by its own messages, not by those of the other.
     causes: BTreeMap<(SessionId, u64), Trace>,
     waiting: Waiting,
-    /// Inputs that sessions ended without, and how many such sessions of one name there are. What they yet say is passed
-    /// over, up to the end that they owe.
-    abandoned: BTreeMap<(SessionId, String), u32>,
+    /// Ends of inputs that sessions ended without.
+    owed: OwedEnds<String>,
 }
 
 impl Closings {
     fn new(patience: &[Patience]) -> Self {
-        Self { causes: BTreeMap::new(), waiting: Waiting::new(patience), abandoned: BTreeMap::new() }
+        Self { causes: BTreeMap::new(), waiting: Waiting::new(patience), owed: OwedEnds::default() }
     }
 
     /// Takes note of a message. False if it is of an input that its session ended without.
@@ -123,15 +121,7 @@ impl Closings {
         if let Some(segment) = closed {
             self.waiting.closed(&message.session, segment, &delivery.input, Instant::now());
         }
-        if let Entry::Occupied(mut entry) =
-            self.abandoned.entry((message.session.clone(), delivery.input.clone()))
-        {
-            if message.body.is_none() {
-                *entry.get_mut() -= 1;
-                if *entry.get() == 0 {
-                    entry.remove();
-                }
-            }
+        if self.owed.take(&message.session, delivery.input.clone(), message.body.is_none()) {
             return false;
         }
         if let Some(segment) = closed {
@@ -167,7 +157,7 @@ impl Closings {
             return Ok(sessions.step(&session, |fusion, output| fusion.give_up(&input, output))?);
         }
         let sent = sessions.step(&session, |fusion, output| fusion.lose(&input, output))?;
-        *self.abandoned.entry((session, input)).or_default() += 1;
+        self.owed.add(session, input);
         Ok(sent)
     }
 
@@ -182,11 +172,6 @@ impl Closings {
                 None
             }
         }
-    }
-
-    /// Takes note that nothing more comes on an input.
-    fn close(&mut self, input: &str) {
-        self.abandoned.retain(|(_, known), _| known != input);
     }
 }
 

@@ -1,6 +1,5 @@
 //! All sessions: who may come, whose audio goes into the graph next, and what becomes of results.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 use undertone_messages::{AudioFrame, Message, SessionId, Watermark};
 use undertone_node::Capture;
+use undertone_stage::OwedEnds;
 
 use crate::close::{Closing, Fault};
 use crate::input::{Input, Report};
@@ -119,8 +119,8 @@ pub struct Hub {
     /// The most messages that may be on their way through the graph.
     messages: u64,
     sessions: BTreeMap<SessionId, Session>,
-    /// Ends that inputs owe to sessions that are forgotten. What comes before them is not of a later session of that name.
-    owed: BTreeMap<(SessionId, Input), u32>,
+    /// Ends that inputs owe to sessions that are forgotten.
+    owed: OwedEnds<Input>,
     /// The session that was served last.
     served: Option<SessionId>,
     connections: u64,
@@ -149,7 +149,7 @@ impl Hub {
             inputs: BTreeSet::new(),
             messages: 0,
             sessions: BTreeMap::new(),
-            owed: BTreeMap::new(),
+            owed: OwedEnds::default(),
             served: None,
             connections: 0,
             counts: Counts::default(),
@@ -269,7 +269,7 @@ impl Hub {
         if let Some(session) = self.sessions.remove(name) {
             self.counts.dropped_samples += session.dropped();
             for input in session.owed(&self.inputs) {
-                *self.owed.entry((name.clone(), input)).or_default() += 1;
+                self.owed.add(name.clone(), input);
             }
         }
     }
@@ -349,7 +349,7 @@ impl Hub {
 
     /// Takes what the graph says of a session, or with `None` the end of the stream.
     pub fn report(&mut self, input: Input, session: &SessionId, report: Option<&Report>, now: i64) {
-        if self.is_forgotten(input, session, report.is_none()) {
+        if self.owed.take(session, input, report.is_none()) {
             return;
         }
         match report {
@@ -360,18 +360,6 @@ impl Hub {
                 }
             }
         }
-    }
-
-    /// Whether a message, perhaps the last one, is of a session that is forgotten.
-    fn is_forgotten(&mut self, input: Input, session: &SessionId, last: bool) -> bool {
-        let Entry::Occupied(mut entry) = self.owed.entry((session.clone(), input)) else { return false };
-        if last {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
-        }
-        true
     }
 
     fn ended(&mut self, input: Option<Input>, session: &SessionId) {
@@ -387,7 +375,7 @@ impl Hub {
             return;
         }
         self.inputs.remove(&input);
-        self.owed.retain(|(_, known), _| *known != input);
+        self.owed.close(&input);
         if matches!(self.graph, Graph::Ready | Graph::Degraded(_)) {
             self.graph = Graph::Degraded(reason.to_owned());
         }

@@ -168,14 +168,20 @@ fn the_end_of_the_audio_closes_the_segment_at_its_last_sample() {
     }
 }
 
+/// What a stage says of the first samples, with what can say more.
+fn begun(detector: &str, samples: &[f32]) -> (Vad, Vec<Speech>) {
+    let (_, mut stage) = session(detector);
+    let mut output = Vec::new();
+    stage.push(audio(0, samples), &mut output).expect("good audio");
+    (stage, output)
+}
+
 #[test]
 fn a_gap_closes_the_segment_where_it_begins() {
     let samples = utterances(&[(10, 20)]);
     let (first, second) = samples.split_at(32_100);
     for detector in DETECTORS {
-        let (_, mut stage) = session(detector);
-        let mut output = Vec::new();
-        stage.push(audio(0, first), &mut output).expect("good audio");
+        let (mut stage, mut output) = begun(detector, first);
         let before = output.len();
         let lost = AudioFrame { gap: 5_000, ..audio(37_100, second) };
         stage.push(lost, &mut output).expect("a gap that is accounted for");
@@ -194,9 +200,7 @@ fn a_gap_that_is_told_in_two_closes_the_segment_at_once() {
     let samples = utterances(&[(10, 20)]);
     let (first, second) = samples.split_at(32_100);
     for detector in DETECTORS {
-        let (_, mut stage) = session(detector);
-        let mut output = Vec::new();
-        stage.push(audio(0, first), &mut output).expect("good audio");
+        let (mut stage, mut output) = begun(detector, first);
         stage
             .push(AudioFrame { gap: 3_000, ..audio(35_100, &[]) }, &mut output)
             .expect("a gap without audio");
