@@ -341,7 +341,6 @@ fn a_graph_that_is_late_leaves_a_gap_and_is_caught_up_with() {
         sleep(Duration::from_secs(2));
         let fusion = find_process("fusion", folder);
         signal("STOP", fusion);
-        // Zenoh takes a process for dead that says nothing for 10 s, and what was on its way there is lost.
         sleep(Duration::from_secs(7));
         signal("CONT", fusion);
         sleep(Duration::from_secs(2));
