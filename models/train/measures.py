@@ -8,11 +8,13 @@ import numpy as np
 BINS = 15
 # From 0.2 to 5 in steps of 1 %.
 TEMPERATURES = np.exp(np.arange(-160, 161) / 100).round(3)
+SHARES = np.arange(1, 401) / 1000
 
 
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+def softmax(logits: np.ndarray, temperature: float = 1.0, uniform_share: float = 0.0) -> np.ndarray:
+    """Of logits / temperature, mixed with so much of the uniform distribution."""
     scaled = np.exp((logits - logits.max(-1, keepdims=True)).astype(np.float64) / temperature)
-    return scaled / scaled.sum(-1, keepdims=True)
+    return (1 - uniform_share) * scaled / scaled.sum(-1, keepdims=True) + uniform_share / logits.shape[-1]
 
 
 def confusion(predicted: np.ndarray, truth: np.ndarray, labels: int) -> np.ndarray:
@@ -75,13 +77,29 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray, temperatures: np.ndar
     return float(temperatures[int(np.argmin(losses))])
 
 
-def cross_fitted(
-    logits: np.ndarray, truth: np.ndarray, fold: np.ndarray, temperatures: np.ndarray = TEMPERATURES
-) -> np.ndarray:
-    """Probabilities f64 [items, labels]: each fold scaled by the temperature that fits the others."""
+def temperature_alone(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Temperature and uniform share, which is none."""
+    return fit_temperature(logits, truth), 0.0
+
+
+def temperature_and_share(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Temperature and share of the uniform distribution, of least negative log-likelihood.
+
+    After Zhang, Kailkhura and Han 2020, "Mix-n-Match: Ensemble and Compositional Methods for Uncertainty Calibration in Deep
+    Learning". The share is what is wrong however sure the model is. As if one item more had been left to it, so that some
+    is always left to chance (the rule of succession).
+    """
+    own = np.stack([softmax(logits, t)[np.arange(len(truth)), truth] for t in TEMPERATURES])
+    chance = 1 / logits.shape[-1]
+    losses = [-np.log((1 - s) * own + s * chance).sum(1) - np.log(s) for s in SHARES]
+    share, temperature = np.unravel_index(np.argmin(losses), (len(SHARES), len(TEMPERATURES)))
+    return float(TEMPERATURES[temperature]), float(SHARES[share])
+
+
+def cross_fitted(logits: np.ndarray, truth: np.ndarray, fold: np.ndarray, fit=temperature_alone) -> np.ndarray:
+    """Probabilities f64 [items, labels]: each fold calibrated by the temperature and share that fit the others."""
     probabilities = np.zeros(logits.shape)
     for number in np.unique(fold):
         here = fold == number
-        temperature = fit_temperature(logits[~here], truth[~here], temperatures)
-        probabilities[here] = softmax(logits[here], temperature)
+        probabilities[here] = softmax(logits[here], *fit(logits[~here], truth[~here]))
     return probabilities

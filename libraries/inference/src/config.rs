@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::calibration::Calibration;
 use crate::error::ModelError;
-use crate::softmax::softmax;
 
-/// A model's `config.json`: the fields that Hugging Face's exports have, and `temperature`, which is ours.
+/// A model's `config.json`: the fields that Hugging Face's exports have, and `temperature` and `uniform_share`, which are ours.
 #[derive(Clone, Debug)]
 pub struct Config {
     path: PathBuf,
     fields: Map<String, Value>,
     labels: Option<Vec<String>>,
-    temperature: f32,
+    calibration: Calibration,
 }
 
 impl Config {
@@ -28,14 +28,14 @@ impl Config {
     /// # Errors
     ///
     /// [`ModelError::Json`]: no JSON object; labels whose numbers are not 0, 1, 2 and so on; `id2label` and `label2id`
-    /// that contradict each other; a temperature that is not positive.
+    /// that contradict each other; a calibration that makes no sense.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ModelError> {
         let problem = |problem: String| ModelError::Json { path: path.to_owned(), problem };
         let fields: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| problem(format!("not a JSON object: {error}")))?;
         let labels = labels(&fields).map_err(problem)?;
-        let temperature = temperature(&fields).map_err(problem)?;
-        Ok(Self { path: path.to_owned(), fields, labels, temperature })
+        let calibration = calibration(&fields).map_err(problem)?;
+        Ok(Self { path: path.to_owned(), fields, labels, calibration })
     }
 
     /// The file, for messages.
@@ -54,11 +54,6 @@ impl Config {
                 "no labels: add \"id2label\": {\"0\": \"…\", \"1\": \"…\"}, in the order of the logits",
             )
         })
-    }
-
-    /// What logits are divided by before the softmax; 1 unless the file has a `temperature`.
-    pub fn temperature(&self) -> f32 {
-        self.temperature
     }
 
     /// The architecture, such as `distilbert`.
@@ -107,17 +102,17 @@ impl Config {
         ModelError::Json { path: self.path.clone(), problem: problem.to_owned() }
     }
 
-    /// A probability for each label: the softmax of `logits` at the model's temperature.
+    /// A probability for each label, calibrated as the file says.
     ///
     /// # Errors
     ///
-    /// [`ModelError::LabelCount`] if there is not one logit for each label; as [`softmax`].
+    /// [`ModelError::LabelCount`] if there is not one logit for each label; as [`Calibration::probabilities`].
     pub fn probabilities(&self, logits: &[f32]) -> Result<Vec<f32>, ModelError> {
         let labels = self.labels()?.len();
         if labels != logits.len() {
             return Err(ModelError::LabelCount { path: self.path.clone(), labels, logits: logits.len() });
         }
-        softmax(logits, self.temperature)
+        self.calibration.probabilities(logits)
     }
 }
 
@@ -167,13 +162,11 @@ fn in_order(field: &str, mut numbered: Vec<(u64, String)>) -> Result<Vec<String>
     Ok(numbered.into_iter().map(|(_, label)| label).collect())
 }
 
-fn temperature(fields: &Map<String, Value>) -> Result<f32, String> {
-    match fields.get("temperature") {
-        None | Some(Value::Null) => Ok(1.0),
-        Some(value) => value
-            .as_f64()
-            .map(|temperature| temperature as f32)
-            .filter(|temperature| temperature.is_finite() && *temperature > 0.0)
-            .ok_or_else(|| format!("`temperature` is {value}: it must be a number above 0")),
-    }
+/// Of `temperature`, 1 if it is absent, and `uniform_share`, else 0.
+fn calibration(fields: &Map<String, Value>) -> Result<Calibration, String> {
+    let number = |name: &str, default: f64| match fields.get(name) {
+        None | Some(Value::Null) => Ok(default),
+        Some(value) => value.as_f64().ok_or_else(|| format!("`{name}` is {value}: it must be a number")),
+    };
+    Calibration::new(number("temperature", 1.0)? as f32, number("uniform_share", 0.0)? as f32)
 }

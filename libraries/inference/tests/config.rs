@@ -1,14 +1,18 @@
-//! `config.json`: labels in the order of the logits, and the temperature.
+//! `config.json`: labels in the order of the logits, and the calibration.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its functions as well")]
 
 use std::path::Path;
 
 use proptest::prelude::*;
-use undertone_inference::{Config, softmax};
+use undertone_inference::{Calibration, Config};
 
 fn parse(text: &str) -> Config {
     Config::parse(Path::new("config.json"), text).unwrap()
+}
+
+fn calibration(temperature: f32, uniform_share: f32) -> Calibration {
+    Calibration::new(temperature, uniform_share).unwrap()
 }
 
 fn error(text: &str) -> String {
@@ -44,7 +48,9 @@ fn labels_that_cannot_be_trusted_are_refused() {
         (r#"{"label2id": {"a": 0, "b": "1"}}"#, "`b` of `label2id`"),
         (r#"{"id2label": {"0": "a", "1": "b"}, "label2id": {"a": 1, "b": 0}}"#, "correct one of them"),
         (r#"{"temperature": 0}"#, "must be a number above 0"),
-        (r#"{"temperature": "hot"}"#, "must be a number above 0"),
+        (r#"{"temperature": "hot"}"#, "`temperature` is \"hot\": it must be a number"),
+        (r#"{"uniform_share": 1}"#, "must be a number from 0 to below 1"),
+        (r#"{"uniform_share": -0.1}"#, "must be a number from 0 to below 1"),
         ("[]", "not a JSON object"),
     ];
     for (text, expected) in cases {
@@ -61,7 +67,6 @@ fn further_fields_can_be_read() {
     assert_eq!(config.model_type().unwrap().as_deref(), Some("distilbert"));
     assert_eq!(config.max_position_embeddings().unwrap(), Some(512));
     assert_eq!(config.field::<u32>("window_frames").unwrap(), None);
-    assert_eq!(config.temperature(), 1.0);
     let error = config.field::<u32>("hop_ms").unwrap_err().to_string();
     assert!(error.contains("`hop_ms`") && error.contains("config.json"), "{error}");
     let error = config.required::<u32>("window_frames").unwrap_err().to_string();
@@ -69,11 +74,16 @@ fn further_fields_can_be_read() {
 }
 
 #[test]
-fn probabilities_need_a_logit_for_each_label_and_use_the_temperature() {
+fn probabilities_need_a_logit_for_each_label_and_are_calibrated() {
     let config = parse(r#"{"id2label": {"0": "a", "1": "b"}, "temperature": 2}"#);
     // 1 / (1 + exp(-ln 9 / 2)) = 3 / 4.
     let probabilities = config.probabilities(&[0.0, 9f32.ln()]).unwrap();
     assert!((probabilities[1] - 0.75).abs() < 1e-6, "{probabilities:?}");
+    let plain = parse(r#"{"id2label": {"0": "a", "1": "b"}}"#).probabilities(&[0.0, 9f32.ln()]).unwrap();
+    assert!((plain[1] - 0.9).abs() < 1e-6, "{plain:?}");
+    let shared = parse(r#"{"id2label": {"0": "a", "1": "b"}, "temperature": 2, "uniform_share": 0.2}"#);
+    let shared = shared.probabilities(&[0.0, 9f32.ln()]).unwrap();
+    assert!((shared[1] - (0.8 * 0.75 + 0.2 / 2.0)).abs() < 1e-6, "{shared:?}");
     let error = config.probabilities(&[0.0, 1.0, 2.0]).unwrap_err().to_string();
     assert!(error.contains("names 2 labels, but the model gives 3 logits"), "{error}");
 }
@@ -81,20 +91,21 @@ fn probabilities_need_a_logit_for_each_label_and_use_the_temperature() {
 #[test]
 fn logits_that_are_no_numbers_are_refused() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let error = softmax(&[0.0, value], 1.0).unwrap_err().to_string();
+        let error = calibration(1.0, 0.0).probabilities(&[0.0, value]).unwrap_err().to_string();
         assert!(error.contains("logit 1"), "{error}");
     }
 }
 
 proptest! {
     #[test]
-    fn softmax_gives_a_distribution_in_the_order_of_the_logits(
-        logits in prop::collection::vec(-3e38f32..3e38, 1..20), temperature in 0.01f32..100.0
+    fn probabilities_are_a_distribution_in_the_order_of_the_logits(
+        logits in prop::collection::vec(-3e38f32..3e38, 1..20), temperature in 0.01f32..100.0, share in 0f32..0.99
     ) {
-        let probabilities = softmax(&logits, temperature).unwrap();
+        let probabilities = calibration(temperature, share).probabilities(&logits).unwrap();
         prop_assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        let least = share / logits.len() as f32 - 1e-6;
         for (logit, probability) in logits.iter().zip(&probabilities) {
-            prop_assert!((0.0..=1.0).contains(probability));
+            prop_assert!((least..=1.0).contains(probability));
             for (other, other_probability) in logits.iter().zip(&probabilities) {
                 prop_assert!(logit <= other || probability >= other_probability);
             }
@@ -102,20 +113,25 @@ proptest! {
     }
 
     #[test]
-    fn softmax_does_not_change_when_all_logits_move(
+    fn probabilities_do_not_change_when_all_logits_move(
         logits in prop::collection::vec(-10f32..10.0, 1..20), shift in -1000f32..1000.0
     ) {
         let moved: Vec<f32> = logits.iter().map(|logit| logit + shift).collect();
-        for (before, after) in softmax(&logits, 1.0).unwrap().iter().zip(softmax(&moved, 1.0).unwrap()) {
+        let probabilities = |logits: &[f32]| calibration(1.0, 0.0).probabilities(logits).unwrap();
+        for (before, after) in probabilities(&logits).iter().zip(probabilities(&moved)) {
             prop_assert!((before - after).abs() < 1e-3);
         }
     }
 
     #[test]
-    fn a_higher_temperature_makes_the_likeliest_less_sure(
-        logits in prop::collection::vec(-10f32..10.0, 2..20), temperature in 0.1f32..10.0
+    fn a_higher_temperature_or_share_makes_the_likeliest_less_sure(
+        logits in prop::collection::vec(-10f32..10.0, 2..20), temperature in 0.1f32..10.0, share in 0f32..0.5
     ) {
-        let highest = |temperature| softmax(&logits, temperature).unwrap().into_iter().fold(0.0, f32::max);
-        prop_assert!(highest(2.0 * temperature) <= highest(temperature) + 1e-6);
+        let highest = |temperature, share| {
+            let probabilities = calibration(temperature, share).probabilities(&logits).unwrap();
+            probabilities.into_iter().fold(0.0, f32::max)
+        };
+        prop_assert!(highest(2.0 * temperature, share) <= highest(temperature, share) + 1e-6);
+        prop_assert!(highest(temperature, share + 0.1) <= highest(temperature, share) + 1e-6);
     }
 }

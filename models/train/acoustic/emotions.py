@@ -31,13 +31,19 @@ def label_nodes():
     ]
 
 
-def configuration(temperatures):
-    """What config.json says of the outputs `logits` and `emotions`."""
+def configuration(logits, emotions, fit):
+    """What config.json says of the outputs `logits` and `emotions`, calibrated by the logits of held-out clips."""
     return {
         "id2label": {str(i): label for i, label in enumerate(LABELS)},
-        "temperature": temperatures["labels"],
+        **calibration(fit(label_logits(logits), LABEL_OF_EMOTION[emotions])),
         "emotions": {
             "labels": [{"label": name, "valence": v, "arousal": a} for name, _, v, a in EMOTIONS],
-            "temperature": temperatures["emotions"],
+            **calibration(fit(logits, emotions)),
         },
     }
+
+
+def calibration(fitted):
+    """The fields of what `measures` fitted."""
+    temperature, share = fitted
+    return {"temperature": temperature} | ({"uniform_share": share} if share else {})

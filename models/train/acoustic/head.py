@@ -13,7 +13,7 @@ import onnxruntime
 import torch
 from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION, LABELS
 from emotions import configuration, gathering, label_logits, label_nodes
-from measures import cross_fitted, fit_temperature
+from measures import cross_fitted, temperature_alone
 from report import Report, write_manifest
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +33,7 @@ BATCH = 128
 MINIMUM = 25  # Frames of 20 ms.
 FALSE_POSITIVES = 0.01  # By the odds.
 DIRECTIONS = 32
-PROGRAM = "cargo run --release --workspace --quiet --example states --".split()
+PROGRAM = "cargo run --release --quiet --example states --".split()
 
 
 # What the encoder makes of clips
@@ -266,10 +266,10 @@ def graph(heads, detector, thresholds, width):
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
-def export(heads, detector, thresholds, width, temperatures, folder):
+def export(heads, detector, thresholds, width, outputs, folder):
     encoder = json.loads((REPOSITORY / "models/prepared" / ENCODER / "manifest.json").read_text())["files"]
     config = {
-        **configuration(temperatures),
+        **outputs,
         "feature": {
             "kind": "encoding",
             "encoders": [f"{ENCODER}@{encoder[f'encoder-{precision}.onnx'][:12]}" for precision in ("int8", "fp32")],
@@ -317,11 +317,7 @@ def main():
     names = ["as they are", *(f"another speed and gain, and office noise at 5 to 30 dB: copy {n}" for n in range(1, HEARD))]
     names.append("as they are, by the encoder in float32")
     logits = held_out(values, emotions, actors, heard)
-    temperatures = {
-        "labels": fit_temperature(label_logits(logits[0]), labels),
-        "emotions": fit_temperature(logits[0], emotions),
-    }
-    print(f"temperatures: {temperatures}")
+    outputs = configuration(logits[0], emotions, temperature_alone)
     fold = clips.folds(actors)
     for name, of_set in zip(names, logits, strict=True):
         Report(f"eight emotions, {name}", [name for name, *_ in EMOTIONS], of_set, emotions, fold).show()
@@ -336,7 +332,7 @@ def main():
     sounds, (kinds, sources) = pooled(write, "int8", arguments.states)
     detector, thresholds = fit_detector(values[:, 0], sounds, kinds, sources, actors)
     heads = train_all(values, emotions, 1000)
-    export(heads, detector, thresholds, width, temperatures, arguments.output)
+    export(heads, detector, thresholds, width, outputs, arguments.output)
     check(arguments.output, heads, detector, thresholds, width)
 
 

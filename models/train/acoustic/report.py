@@ -13,6 +13,7 @@ from measures import (
     macro_recall,
     reliability,
     softmax,
+    temperature_alone,
 )
 
 
@@ -24,9 +25,9 @@ def recall(scores, labels):
 class Report:
     """What a card says of one set of clips, heard by models that do not know their speakers."""
 
-    def __init__(self, name, names, logits, labels, fold):
+    def __init__(self, name, names, logits, labels, fold, fit=temperature_alone):
         self.name, self.names, self.logits, self.labels, self.fold = name, names, logits, labels, fold
-        self.before, self.after = softmax(logits), cross_fitted(logits, labels, fold)
+        self.before, self.after = softmax(logits), cross_fitted(logits, labels, fold, fit)
 
     def show(self):
         by_fold = [recall(self.logits[self.fold == f], self.labels[self.fold == f]) for f in sorted(set(self.fold))]
@@ -36,17 +37,17 @@ class Report:
         print(f"({', '.join(f'{r:.3f}' for r in by_fold)}); accuracy {right:.3f}")
         for name, measure in [("ECE", calibration_error), ("Brier score", brier_score), ("log-loss", log_loss)]:
             print(f"{name} {measure(self.before, self.labels):.3f} → {measure(self.after, self.labels):.3f}", end="; ")
-        print("before → after the temperature, which is that of the other folds")
+        print("before → after calibration, which is that of the other folds")
         for label, row in zip(self.names, confusion(self.logits.argmax(axis=1), self.labels, len(self.names)), strict=True):
             print(f"| {label} | {' | '.join(str(n) for n in row)} |")
         print("confidence, accuracy, number:", self.table(), flush=True)
 
     def table(self):
-        """The reliability diagram in numbers, after the temperature."""
+        """The reliability diagram in numbers, after calibration."""
         return reliability_table(self.after, self.labels)
 
     def plot(self, path):
-        curves = {"before the temperature": self.before, "after the temperature": self.after}
+        curves = {"before calibration": self.before, "after calibration": self.after}
         plot_reliability(path, self.name, curves, self.labels)
 
 

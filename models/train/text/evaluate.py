@@ -107,7 +107,8 @@ def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray
     logits = model.all_logits([sentence.text for sentence in sentences])
     fitted, parts = calibrating(sentences), by_source(sentences)
     before, after = measures.softmax(logits), measures.softmax(logits, temperature)
-    after[fitted] = measures.cross_fitted(logits[fitted], truth[fitted], np.arange(len(fitted)) % 2, TEMPERATURES)
+    fit = lambda *half: (measures.fit_temperature(*half, TEMPERATURES),)  # noqa: E731
+    after[fitted] = measures.cross_fitted(logits[fitted], truth[fitted], np.arange(len(fitted)) % 2, fit)
     print("| source | sentences | ECE | Brier score | log-loss |")
     print("| --- | --- | --- | --- | --- |")
     for source, part in (parts | {"meld and tweets": fitted} if len(parts) > 1 else parts).items():

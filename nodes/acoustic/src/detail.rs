@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use undertone_inference::Dimension::Fixed;
-use undertone_inference::{Config, Element, ModelError, Outputs, Port, Session, softmax};
+use undertone_inference::{Calibration, Config, Element, ModelError, Outputs, Port, Session};
 use undertone_messages::Detail;
 
 /// The output with the logits of the emotions, `f32[batch, emotions]`.
@@ -15,8 +15,9 @@ const ANOMALY: &str = "anomaly";
 struct Emotions {
     /// In the order of the logits.
     labels: Vec<EmotionLabel>,
-    /// What the logits are divided by before the softmax.
-    temperature: f32,
+    /// Its fields stand beside the labels.
+    #[serde(flatten)]
+    calibration: Calibration,
 }
 
 /// An emotion and where it lies in the plane of valence and arousal, each -1 to 1 (Russell 1980).
@@ -55,14 +56,18 @@ impl DetailReader {
             if !emotions.labels.iter().all(|label| inside(label.valence) && inside(label.arousal)) {
                 return Err(config.problem("`emotions.labels`: valence and arousal must be from -1 to 1"));
             }
-            if emotions.labels.is_empty() || !positive(emotions.temperature) {
-                return Err(config.problem("`emotions` needs labels and a temperature above 0"));
+            if emotions.labels.is_empty() {
+                return Err(config.problem("`emotions` needs labels"));
             }
+            emotions
+                .calibration
+                .checked()
+                .map_err(|error| config.problem(&format!("`emotions`: {error}")))?;
             let shape = [Fixed(1), Fixed(emotions.labels.len())];
             session.check_outputs(&[Port { name: EMOTIONS, element: Element::F32, shape: &shape }])?;
         }
         if let Some(anomaly) = anomaly {
-            if !positive(anomaly.threshold) {
+            if !(anomaly.threshold.is_finite() && anomaly.threshold > 0.0) {
                 return Err(config.problem("`anomaly.threshold` must be above 0"));
             }
             session.check_outputs(&[Port { name: ANOMALY, element: Element::F32, shape: &[Fixed(1)] }])?;
@@ -79,7 +84,7 @@ impl DetailReader {
         let mut detail = Detail::default();
         if let Some(emotions) = &self.emotions {
             let (_, logits) = outputs.f32(EMOTIONS)?;
-            let probabilities = softmax(logits, emotions.temperature)?;
+            let probabilities = emotions.calibration.probabilities(logits)?;
             let mean = |coordinate: fn(&EmotionLabel) -> f32| {
                 let products = emotions.labels.iter().zip(&probabilities);
                 products.map(|(label, probability)| coordinate(label) * probability).sum()
@@ -95,8 +100,4 @@ impl DetailReader {
         }
         Ok(detail)
     }
-}
-
-fn positive(value: f32) -> bool {
-    value.is_finite() && value > 0.0
 }

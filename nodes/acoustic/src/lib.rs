@@ -13,7 +13,7 @@
 //!
 //! | field of `config.json` | output of the model | what the message has |
 //! | --- | --- | --- |
-//! | `emotions`: `labels` (`label`, `valence`, `arousal`, each −1 to 1) and `temperature` | `emotions`, `f32[batch, emotions]`, logits | their probabilities, and the means of valence and arousal |
+//! | `emotions`: `labels` (`label`, `valence`, `arousal`, each −1 to 1), `temperature`, `uniform_share` | `emotions`, `f32[batch, emotions]`, logits | their probabilities, and the means of valence and arousal |
 //! | `anomaly`: `threshold` | `anomaly`, `f32[batch]`, 0 or more | it, divided by the threshold: above 1 the sound is no speech as the model knows it |
 //!
 //! Any ONNX model serves whose `config.json` names its labels and the features that it takes; see [`AcousticModel`].

@@ -274,7 +274,7 @@ fn load_error(folder: &Path) -> String {
 
 #[test]
 fn a_configuration_that_does_not_fit_the_model_is_refused() {
-    let cases: [(&str, serde_json::Value, &[&str]); 6] = [
+    let cases: [(&str, serde_json::Value, &[&str]); 7] = [
         (
             "feature",
             serde_json::json!({"coefficients": 40, "hop_ms": 10}),
@@ -285,6 +285,13 @@ fn a_configuration_that_does_not_fit_the_model_is_refused() {
         ("id2label", serde_json::json!({"0": "a", "1": "b"}), &["f32[batch, 3]", "f32[1, 2]"]),
         ("minimum_frames", serde_json::json!(101), &["`minimum_frames` is 101", "`window_frames` 100"]),
         ("window_frames", serde_json::json!("many"), &["`window_frames`", "config.json"]),
+        (
+            "emotions",
+            serde_json::json!({
+                "labels": [{"label": "calm", "valence": 0.5, "arousal": -0.5}], "temperature": 1, "uniform_share": 1
+            }),
+            &["`emotions`: `uniform_share` is 1"],
+        ),
     ];
     for (field, value, expected) in cases {
         let folder = with_config(|config| {

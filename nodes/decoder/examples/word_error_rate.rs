@@ -2,9 +2,9 @@
 //! `decoder`.
 //!
 //! ```text
-//! cargo run --release --workspace --example word_error_rate -- --transcripts FOLDER/transcripts.tsv ears
-//! cargo run --release --workspace --example word_error_rate -- --transcripts FOLDER/transcripts.tsv asr --beam 5
-//! cargo run --release --workspace --example word_error_rate -- --transcripts T.tsv --noise office.flac --snr-db 10 ears
+//! cargo run --release --example word_error_rate -- --transcripts FOLDER/transcripts.tsv ears
+//! cargo run --release --example word_error_rate -- --transcripts FOLDER/transcripts.tsv asr --beam 5
+//! cargo run --release --example word_error_rate -- --transcripts T.tsv --noise office.flac --snr-db 10 ears
 //! ```
 //!
 //! The table's first line is a header; the first column of the others is a file beside the table (any format that

@@ -2,7 +2,7 @@
 //! serving see the same numbers.
 //!
 //! ```text
-//! cargo run --release --workspace --example states -- INPUT OUTPUT --layers 2
+//! cargo run --release --example states -- INPUT OUTPUT --layers 2
 //! ```
 
 use std::error::Error;

@@ -1,7 +1,7 @@
 //! Measures audio files with the code that the pipeline runs, for comparison with other programs and for training.
 //!
 //! ```text
-//! cargo run --release --workspace --example contours -- INPUT OUTPUT
+//! cargo run --release --example contours -- INPUT OUTPUT
 //! ```
 
 use std::error::Error;

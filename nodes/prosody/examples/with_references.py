@@ -1,6 +1,6 @@
 """Compares the pitch, the voicing and the voice quality that `contours` measured with those of librosa and Praat.
 
-    cargo run --release --workspace --example contours -- RECORDINGS OUT
+    cargo run --release --example contours -- RECORDINGS OUT
     pip install -r nodes/prosody/tests/vectors/requirements.txt
     python nodes/prosody/examples/with_references.py RECORDINGS OUT
 

@@ -1,7 +1,7 @@
 //! Measures endpointing: joins recordings of one utterance each with silence between them, adds noise if asked, and
 //! says of each utterance whether it was found whole.
 //!
-//!     cargo run --release -p undertone-vad --example endpoints -- --detector energy --noise office.wav --snr-db 10 *.wav
+//!     cargo run --release --example endpoints -- --detector energy --noise office.wav --snr-db 10 *.wav
 //!
 //! The recordings are mono WAV files of 16-bit samples at 16 kHz. Where an utterance really begins and ends is measured
 //! on the clean recording: the first and the last 20 ms whose level is within 30 dB of the loudest. An utterance is
