@@ -83,11 +83,11 @@ def temperature_alone(logits: np.ndarray, truth: np.ndarray) -> tuple[float, flo
 
 
 def temperature_and_share(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Temperature and share of the uniform distribution, of least negative log-likelihood.
+    """Temperature and share of the uniform distribution, of least negative log-likelihood with a penalty of -log(share).
 
     After Zhang, Kailkhura and Han 2020, "Mix-n-Match: Ensemble and Compositional Methods for Uncertainty Calibration in Deep
-    Learning". The share is what is wrong however sure the model is. As if one item more had been left to it, so that some
-    is always left to chance (the rule of succession).
+    Learning". The penalty is that of one more item which had been left to chance: without it a few hundred items may give no
+    share at all, and then the next one that the model is sure of and wrong costs without bound.
     """
     own = np.stack([softmax(logits, t)[np.arange(len(truth)), truth] for t in TEMPERATURES])
     chance = 1 / logits.shape[-1]
@@ -96,10 +96,14 @@ def temperature_and_share(logits: np.ndarray, truth: np.ndarray) -> tuple[float,
     return float(TEMPERATURES[temperature]), float(SHARES[share])
 
 
-def cross_fitted(logits: np.ndarray, truth: np.ndarray, fold: np.ndarray, fit=temperature_alone) -> np.ndarray:
-    """Probabilities f64 [items, labels]: each fold calibrated by the temperature and share that fit the others."""
+def cross_fitted(logits: np.ndarray, truth: np.ndarray, fold: np.ndarray, fit=temperature_alone, on=None) -> np.ndarray:
+    """Probabilities f64 [items, labels]: each fold calibrated by the temperature and share that fit the others.
+
+    `on` are the logits, truth and fold of other items to fit on.
+    """
+    fitted, right, fold_of_fitted = on or (logits, truth, fold)
     probabilities = np.zeros(logits.shape)
     for number in np.unique(fold):
-        here = fold == number
-        probabilities[here] = softmax(logits[here], *fit(logits[~here], truth[~here]))
+        here, others = fold == number, fold_of_fitted != number
+        probabilities[here] = softmax(logits[here], *fit(fitted[others], right[others]))
     return probabilities

@@ -8,13 +8,30 @@ use crate::error::ModelError;
 /// `temperature`) + `uniform_share` / labels.
 ///
 /// The temperature makes all of them more even or more extreme (Guo et al. 2017, "On Calibration of Modern Neural Networks").
-/// The share is of what the model gets wrong however sure it is, which no temperature can say (the uniform component of the
-/// ensemble temperature scaling of Zhang et al. 2020, "Mix-n-Match"). Neither changes which label is the likeliest.
+/// The share bounds how sure the model may be, so that a temperature that is right for the middle of its range does not make
+/// it too sure at the top (the uniform component of the ensemble temperature scaling of Zhang et al. 2020, "Mix-n-Match").
+/// Neither changes which label is the likeliest.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Fields")]
 pub struct Calibration {
+    temperature: f32,
+    uniform_share: f32,
+}
+
+/// As they are written, whatever they say.
+#[derive(Deserialize)]
+struct Fields {
     temperature: f32,
     #[serde(default)]
     uniform_share: f32,
+}
+
+impl TryFrom<Fields> for Calibration {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        Self::new(fields.temperature, fields.uniform_share)
+    }
 }
 
 impl Calibration {
@@ -22,23 +39,13 @@ impl Calibration {
     ///
     /// Says what is wrong: the temperature is not above 0, or the share not from 0 to below 1.
     pub fn new(temperature: f32, uniform_share: f32) -> Result<Self, String> {
-        Self { temperature, uniform_share }.checked()
-    }
-
-    /// The same, if its numbers make sense: one that was read as it stands may be anything.
-    ///
-    /// # Errors
-    ///
-    /// As [`Calibration::new`].
-    pub fn checked(self) -> Result<Self, String> {
-        let Self { temperature, uniform_share } = self;
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(format!("`temperature` is {temperature}: it must be a number above 0"));
         }
         if !(0.0..1.0).contains(&uniform_share) {
             return Err(format!("`uniform_share` is {uniform_share}: it must be a number from 0 to below 1"));
         }
-        Ok(self)
+        Ok(Self { temperature, uniform_share })
     }
 
     /// A probability for each logit; they come to 1.

@@ -319,9 +319,10 @@ def main():
     logits = held_out(values, emotions, actors, heard)
     outputs = configuration(logits[0], emotions, temperature_alone)
     fold = clips.folds(actors)
+    clean = {"on": (logits[0], emotions, fold)}, {"on": (label_logits(logits[0]), labels, fold)}
     for name, of_set in zip(names, logits, strict=True):
-        Report(f"eight emotions, {name}", [name for name, *_ in EMOTIONS], of_set, emotions, fold).show()
-        Report(f"three labels, {name}", LABELS, label_logits(of_set), labels, fold).show()
+        Report(f"eight emotions, {name}", [name for name, *_ in EMOTIONS], of_set, emotions, fold, **clean[0]).show()
+        Report(f"three labels, {name}", LABELS, label_logits(of_set), labels, fold, **clean[1]).show()
     report = Report("acoustic-whisper, held-out speakers", LABELS, label_logits(logits[0]), labels, fold)
     report.plot(arguments.output / "reliability.png")
     if arguments.held_out:

@@ -23,11 +23,14 @@ def recall(scores, labels):
 
 
 class Report:
-    """What a card says of one set of clips, heard by models that do not know their speakers."""
+    """What a card says of one set of clips, heard by models that do not know their speakers.
 
-    def __init__(self, name, names, logits, labels, fold, fit=temperature_alone):
+    `on` is what the calibration is fitted on if not on the set itself: logits, labels and fold.
+    """
+
+    def __init__(self, name, names, logits, labels, fold, fit=temperature_alone, on=None):
         self.name, self.names, self.logits, self.labels, self.fold = name, names, logits, labels, fold
-        self.before, self.after = softmax(logits), cross_fitted(logits, labels, fold, fit)
+        self.before, self.after = softmax(logits), cross_fitted(logits, labels, fold, fit, on)
 
     def show(self):
         by_fold = [recall(self.logits[self.fold == f], self.labels[self.fold == f]) for f in sorted(set(self.fold))]

@@ -28,7 +28,7 @@ WINDOW = 300  # Frames: 3 s, the longest crop.
 SHORTEST_CROP = 100
 MINIMUM = 50
 STEP = 50  # Frames between two estimates while somebody speaks.
-FIT = temperature_and_share  # It is wrong more often than a temperature says where it is surest.
+FIT = temperature_and_share  # A temperature that mends the middle of its range makes it too sure at the top.
 
 FEATURES = {"kind": "mfcc", "preset": "kaldi", "coefficients": 40, "frame_ms": 25, "hop_ms": 10, "sample_rate": RATE}
 
@@ -193,13 +193,15 @@ def held_out(clip_features, emotions, actors):
     return found
 
 
-def report(name, found, emotions, fold):
-    """Prints the figures and gives the report on the three labels."""
+def report(name, found, of_clips, emotions, fold):
+    """Prints the figures, calibrated as they are served, by whole clips, and gives the report on the three labels."""
     pieces = [len(of_clip) for of_clip in found]
-    scores, truth = numpy.concatenate(found), numpy.repeat(emotions, pieces)
-    fold = numpy.repeat(fold, pieces)
-    Report(f"eight emotions, {name}", [emotion for emotion, *_ in EMOTIONS], scores, truth, fold, FIT).show()
-    of_labels = Report(f"three labels, {name}", LABELS, label_logits(scores), LABEL_OF_EMOTION[truth], fold, FIT)
+    scores, truth, fold_of_pieces = numpy.concatenate(found), numpy.repeat(emotions, pieces), numpy.repeat(fold, pieces)
+    names, whole = [emotion for emotion, *_ in EMOTIONS], (of_clips, emotions, fold)
+    Report(f"eight emotions, {name}", names, scores, truth, fold_of_pieces, FIT, whole).show()
+    scores, truth = label_logits(scores), LABEL_OF_EMOTION[truth]
+    whole = (label_logits(of_clips), LABEL_OF_EMOTION[emotions], fold)
+    of_labels = Report(f"three labels, {name}", LABELS, scores, truth, fold_of_pieces, FIT, whole)
     of_labels.show()
     return of_labels
 
@@ -253,7 +255,7 @@ def main():
     found = held_out(clip_features, emotions, actors)
     of_clips = numpy.concatenate(found["whole clips"])
     outputs = configuration(of_clips, emotions, FIT)
-    reports = [report(name, of_pieces, emotions, fold) for name, of_pieces in found.items()]
+    reports = [report(name, of_pieces, of_clips, emotions, fold) for name, of_pieces in found.items()]
     reports[0].name = "acoustic-cnn, held-out speakers"
     reports[0].plot(arguments.output / "reliability.png")
     if arguments.held_out:

@@ -56,10 +56,11 @@ class Text:
 
     def __init__(self, folder):
         self.model = TextModel(folder)
-        self.temperature = json.loads((folder / "config.json").read_text())["temperature"]
+        config = json.loads((folder / "config.json").read_text())
+        self.calibration = config["temperature"], config.get("uniform_share", 0.0)
 
     def probabilities(self, sentences):
-        return softmax(self.model.all_logits(sentences).astype(float), self.temperature)
+        return softmax(self.model.all_logits(sentences).astype(float), *self.calibration)
 
 
 def acted(held_out, transcripts, text):

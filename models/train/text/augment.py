@@ -1,8 +1,8 @@
-"""Makes sentences out of those of film reviews and has the teachers of teach.py answer them all: for train.py --taught.
+"""Makes sentences out of those of film reviews and has the teacher of teach.py answer them all: for train.py --taught.
 
     python augment.py --data DIR --mpnet FOLDER --teacher teacher.safetensors --output taught.jsonl
 
-Each line of the output is `{"text": …, "odds": …}`, the teachers' mean logit of positive less that of negative: first for
+Each line of the output is `{"text": …, "odds": …}`, the teacher's logit of positive less that of negative: first for
 the film reviews themselves, then for made sentences, which have no label but this. They are made of training sentences
 alone, in three ways: clauses and runs of words; two clauses of different reviews joined; whole sentences with some of
 their rarer words replaced by a neighbour in MiniLM's embeddings. After Tang et al. 2019, "Distilling Task-Specific
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sentences (see data.py)")
     parser.add_argument("--mpnet", type=Path, required=True, help="folder of all-mpnet-base-v2")
-    parser.add_argument("--teacher", type=Path, required=True, action="append", help="file that teach.py wrote")
+    parser.add_argument("--teacher", type=Path, required=True, help="file that teach.py or average.py wrote")
     parser.add_argument("--output", type=Path, required=True, help="file to write the answers to")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
@@ -48,12 +48,11 @@ def main() -> None:
     reviews = [sentence.text for sentence in train if sentence.source in FILMS]
     made = make(reviews, {sentence.text.lower() for sentence in dev}, random.Random(SEED))
     print(f"{len(reviews)} reviews, {len(made)} made of them", flush=True)
-    teachers = [Teacher(arguments.mpnet) for _ in arguments.teacher]
-    for teacher, weights in zip(teachers, arguments.teacher, strict=True):
-        teacher.load_state_dict(load_file(weights))
+    teacher = Teacher(arguments.mpnet)
+    teacher.load_state_dict(load_file(arguments.teacher))
     with arguments.output.open("w") as file:
         for texts in (reviews, made):
-            for text, odds in answers(teachers, teachers_tokenizer(arguments.mpnet), texts):
+            for text, odds in answers(teacher, teachers_tokenizer(arguments.mpnet), texts):
                 file.write(json.dumps({"text": text, "odds": round(odds, 3)}) + "\n")
 
 
@@ -79,7 +78,7 @@ def clauses_of(text: str) -> list[str]:
 
 
 def parts(text: str, chance: random.Random) -> list[str]:
-    """Up to two clauses and, of a text of more than 8 words, a run of 3 to 8 words and one without its end."""
+    """Up to two clauses and, of a text of more than 8 words, a run of 3 to 8 words."""
     words, clauses = text.split(), clauses_of(text)
     cut = chance.sample(clauses, min(2, len(clauses)))
     if len(words) > 8:
@@ -116,15 +115,14 @@ def replaced(text: str, near: dict[str, list[str]], chance: random.Random) -> st
     return re.sub(r"[A-Za-z]+", one, text)
 
 
-def answers(teachers: list[Teacher], tokenizer: Tokenizer, texts: list[str]):
-    """Each text with the mean over the teachers of how much higher its positive logit is than its negative one."""
+def answers(teacher: Teacher, tokenizer: Tokenizer, texts: list[str]):
+    """Each text with how much higher its positive logit is than its negative one."""
     started, done = time.monotonic(), 0
-    for teacher in teachers:
-        teacher.eval()
+    teacher.eval()
     items = [(tokenizer.encode(text).ids, Sentence("", text, text)) for text in texts]
     for batch in in_batches(items, BATCH, random.Random(SEED)):
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = torch.stack([teacher(batch["ids"], batch["mask"]).float() for teacher in teachers]).mean(0)
+            logits = teacher(batch["ids"], batch["mask"]).float()
         yield from zip(batch["texts"], (logits[:, POSITIVE] - logits[:, NEGATIVE]).tolist(), strict=True)
         done += len(batch["texts"])
         if done % (BATCH * 20) == 0:

@@ -40,7 +40,7 @@ class Layer(nn.Module):
 
 
 class MPNet(nn.Module):
-    """The embeddings and the first `kept` layers stay as they are: no gradient is computed for them."""
+    """The embeddings, the bias of positions and the first `kept` layers stay as they are: no gradient is computed for them."""
 
     def __init__(self, kept: int):
         super().__init__()

@@ -1,7 +1,7 @@
 """Fine-tunes MiniLM-L6 to three classes of sentiment and writes weights.safetensors.
 
     python train.py --data DIR --output first.safetensors
-    python train.py --data DIR --start first.safetensors --taught taught.jsonl --output weights.safetensors
+    python train.py --data DIR --start first.safetensors --taught taught.jsonl --epochs 5 --seed 2 --output second.safetensors
 
 The second run goes on from the first and learns from answers beside the labels (Hinton et al. 2015, "Distilling the
 Knowledge in a Neural Network"): those that augment.py collected on film reviews and on sentences made of them, and on
@@ -47,7 +47,7 @@ from data import (
 LONGEST = 72  # tokens; longer sentences are cut in training only
 LAYER_DECAY = 0.9  # of the learning rate, from each layer to the one below it
 EMOTION_WEIGHT = 0.4
-TAUGHT = 0.6  # share of the answers in the loss of a sentence that has labels too
+TAUGHT = 0.6  # share of the answers in the loss; a made sentence has nothing for the rest
 SOFTNESS = 2.0  # temperature at which model and answers are compared
 NO_ANSWER = (0.0,) * (len(LABELS) + len(EMOTIONS))
 RAW = 0.2  # share of sentences that are read as their source has them

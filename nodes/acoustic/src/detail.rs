@@ -59,10 +59,6 @@ impl DetailReader {
             if emotions.labels.is_empty() {
                 return Err(config.problem("`emotions` needs labels"));
             }
-            emotions
-                .calibration
-                .checked()
-                .map_err(|error| config.problem(&format!("`emotions`: {error}")))?;
             let shape = [Fixed(1), Fixed(emotions.labels.len())];
             session.check_outputs(&[Port { name: EMOTIONS, element: Element::F32, shape: &shape }])?;
         }

@@ -16,6 +16,8 @@
 //! | `emotions`: `labels` (`label`, `valence`, `arousal`, each −1 to 1), `temperature`, `uniform_share` | `emotions`, `f32[batch, emotions]`, logits | their probabilities, and the means of valence and arousal |
 //! | `anomaly`: `threshold` | `anomaly`, `f32[batch]`, 0 or more | it, divided by the threshold: above 1 the sound is no speech as the model knows it |
 //!
+//! `temperature` and `uniform_share` are those of [`undertone_inference::Calibration`], for the labels beside them.
+//!
 //! Any ONNX model serves whose `config.json` names its labels and the features that it takes; see [`AcousticModel`].
 
 mod arguments;

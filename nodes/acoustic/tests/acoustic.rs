@@ -290,7 +290,7 @@ fn a_configuration_that_does_not_fit_the_model_is_refused() {
             serde_json::json!({
                 "labels": [{"label": "calm", "valence": 0.5, "arousal": -0.5}], "temperature": 1, "uniform_share": 1
             }),
-            &["`emotions`: `uniform_share` is 1"],
+            &["`emotions`", "`uniform_share` is 1"],
         ),
     ];
     for (field, value, expected) in cases {
