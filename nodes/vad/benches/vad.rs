@@ -33,7 +33,7 @@ fn detectors(criterion: &mut Criterion) {
     let detectors: [(&str, Box<dyn Detector>); 3] = [
         ("silero", Box::new(model.detector())),
         ("energy", Box::new(Energy::new(10.0))),
-        ("webrtc", Box::new(Webrtc::new(WebrtcMode::VeryAggressive).expect("a detector"))),
+        ("webrtc", Box::new(Webrtc::new(WebrtcMode::VeryAggressive))),
     ];
     let mut group = criterion.benchmark_group("6 s of speech");
     group.throughput(Throughput::Elements(samples.len() as u64 / 512));

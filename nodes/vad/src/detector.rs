@@ -63,9 +63,6 @@ pub enum DetectorError {
         received: usize,
     },
     /// The library for `webrtc` fails.
-    #[error("libfvad {problem}")]
-    Webrtc {
-        /// What it could not do.
-        problem: &'static str,
-    },
+    #[error("libfvad did not accept a frame of 480 samples at 16 kHz")]
+    Webrtc,
 }

@@ -208,7 +208,7 @@ impl VadFactory {
         Ok(match &self.source {
             DetectorSource::Silero(model) => Box::new(model.detector()),
             DetectorSource::Energy { margin } => Box::new(Energy::new(*margin)),
-            DetectorSource::Webrtc { mode } => Box::new(Webrtc::new(*mode)?),
+            DetectorSource::Webrtc { mode } => Box::new(Webrtc::new(*mode)),
         })
     }
 }

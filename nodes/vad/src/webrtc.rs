@@ -1,9 +1,9 @@
 //! The WebRTC voice activity detector: Gaussian mixtures over the energies of six bands from 80 Hz to 4 kHz.
 //!
-//! It is libfvad, the detector cut out of WebRTC, through the crate `fvad`. It says yes or no; the probability is 1 or 0.
+//! It is libfvad, the detector cut out of WebRTC, through the crate `webrtc-vad`. It says yes or no; the probability is 1 or 0.
 //! It has a frame of its own, since it takes 10, 20 or 30 ms and nothing else.
 
-use fvad::{Fvad, Mode, SampleRate};
+use webrtc_vad::{SampleRate, Vad, VadMode};
 
 use crate::detector::{Detector, DetectorError};
 
@@ -23,7 +23,7 @@ pub enum WebrtcMode {
     VeryAggressive,
 }
 
-impl From<WebrtcMode> for Mode {
+impl From<WebrtcMode> for VadMode {
     fn from(mode: WebrtcMode) -> Self {
         match mode {
             WebrtcMode::Quality => Self::Quality,
@@ -36,21 +36,19 @@ impl From<WebrtcMode> for Mode {
 
 /// The WebRTC detector in one session.
 pub struct Webrtc {
-    fvad: Fvad,
+    vad: Vad,
     mode: WebrtcMode,
     samples: [i16; FRAME],
 }
 
+// SAFETY: libfvad's state is memory that only `vad` points to, and its functions know of no thread.
+unsafe impl Send for Webrtc {}
+
 impl Webrtc {
     /// A detector for a new session.
-    ///
-    /// # Errors
-    ///
-    /// There is no memory left.
-    pub fn new(mode: WebrtcMode) -> Result<Self, DetectorError> {
-        let fvad = Fvad::new().ok_or(DetectorError::Webrtc { problem: "found no memory for its state" })?;
-        let fvad = fvad.set_mode(mode.into()).set_sample_rate(SampleRate::Rate16kHz);
-        Ok(Self { fvad, mode, samples: [0; FRAME] })
+    pub fn new(mode: WebrtcMode) -> Self {
+        let vad = Vad::new_with_rate_and_mode(SampleRate::Rate16kHz, mode.into());
+        Self { vad, mode, samples: [0; FRAME] }
     }
 }
 
@@ -64,14 +62,14 @@ impl Detector for Webrtc {
             // A cast of floating point numbers saturates.
             *sample = (new * 32768.0).round() as i16;
         }
-        match self.fvad.is_voice_frame(&self.samples) {
-            Some(voice) => Ok(f32::from(u8::from(voice))),
-            None => Err(DetectorError::Webrtc { problem: "did not accept a frame of 480 samples at 16 kHz" }),
+        match self.vad.is_voice_segment(&self.samples) {
+            Ok(voice) => Ok(f32::from(u8::from(voice))),
+            Err(()) => Err(DetectorError::Webrtc),
         }
     }
 
     fn reset(&mut self) -> Result<(), DetectorError> {
-        *self = Self::new(self.mode)?;
+        *self = Self::new(self.mode);
         Ok(())
     }
 }

@@ -87,7 +87,7 @@ fn webrtc_takes_digital_silence_for_silence_and_modes_differ() {
         [WebrtcMode::Quality, WebrtcMode::LowBitrate, WebrtcMode::Aggressive, WebrtcMode::VeryAggressive];
     let mut shares = Vec::new();
     for mode in modes {
-        let mut detector = Webrtc::new(mode).expect("a detector");
+        let mut detector = Webrtc::new(mode);
         assert_eq!(share_over_half(&probabilities(&mut detector, &[0.0; 32_000])), 0.0, "{mode:?}");
         let mut bursts = Vec::new();
         for n in 0..40 {
@@ -101,8 +101,8 @@ fn webrtc_takes_digital_silence_for_silence_and_modes_differ() {
 
 #[test]
 fn webrtc_takes_samples_beyond_full_scale_as_full_scale() {
-    let mut loud = Webrtc::new(WebrtcMode::Quality).expect("a detector");
-    let mut clipped = Webrtc::new(WebrtcMode::Quality).expect("a detector");
+    let mut loud = Webrtc::new(WebrtcMode::Quality);
+    let mut clipped = Webrtc::new(WebrtcMode::Quality);
     let samples = noise(10.0, 2, 1);
     let limited: Vec<f32> = samples.iter().map(|sample| sample.clamp(-1.0, 32_767.0 / 32_768.0)).collect();
     assert_eq!(probabilities(&mut loud, &samples), probabilities(&mut clipped, &limited));
