@@ -22,10 +22,19 @@ def tone(path: Path, seconds: float = 0.1) -> Path:
     return path
 
 
-def result(start: int, end: int, fused: list[float], voice: list[float] | None = None) -> dict:
-    """A result as the sink writes it, with fields that nobody here reads."""
-    named = lambda values: dict(zip(CLASSES, values, strict=False))  # noqa: E731
-    contribution = {"modality": "voice", "probabilities": named(voice), "new": 1} if voice is not None else None
+def named(values: list[float]) -> dict[str, float]:
+    """Probabilities of the classes; of none if there are no values."""
+    return dict(zip(CLASSES, values, strict=False))
+
+
+def contribution(values: list[float], model: str = "whisper@1", modality: str = "voice", **more) -> dict:
+    """What an input of fusion brought to a result, with a field that nobody here reads."""
+    return {"modality": modality, "model": model, "probabilities": named(values), "new": 1, **more}
+
+
+def result(start: int, end: int, fused: list[float], *voices: dict | list[float], **more) -> dict:
+    """A result as the sink writes it, with fields that nobody here reads. The sink has one place for a voice."""
+    voices = [voice if isinstance(voice, dict) else contribution(voice) for voice in voices]
     return {
         "start_sample": start,
         "end_sample": end,
@@ -34,9 +43,10 @@ def result(start: int, end: int, fused: list[float], voice: list[float] | None =
         "anomaly": False,
         "probabilities": named(fused),
         "text_sentiment": None,
-        "audio_sentiment": contribution,
-        "other_sentiments": [],
+        "audio_sentiment": voices[0] if voices else None,
+        "other_sentiments": voices[1:],
         "something_new": {"a": 1},
+        **more,
     }
 
 

@@ -58,6 +58,24 @@ class Rewriting(unittest.TestCase):
         graph = graphs.read(REPOSITORY / "dataflows/audio-only.yml")
         self.assertEqual(graph.lacks(), ["no output of type Transcript: no word error rate"])
 
+    def test_what_works_ahead_is_not_measured(self):
+        for name in ("dataflows/rehearsal.yml", "dataflows/live.yml"):
+            graph = graphs.read(REPOSITORY / name)
+            self.assertEqual(graph.transcripts, ["decoder/transcript"], name)
+            self.assertEqual(graph.emotions, ["acoustic/emotion", "text/emotion"], name)
+            (recorder,) = (node for node in rewritten(graph).values() if node["id"] == "evaluation-recorder")
+            wires = {wire["source"] for wire in recorder["inputs"].values()}
+            self.assertEqual(wires, {graph.audio, *graph.speech, *graph.transcripts, *graph.emotions}, name)
+            # The stages go on working ahead.
+            self.assertIn("preview", rewritten(graph)["decoder"]["outputs"], name)
+
+    def test_estimates_that_are_ahead_are_not_measured_without_fusion_either(self):
+        whole = yaml.safe_load((REPOSITORY / "dataflows/rehearsal.yml").read_text())
+        fusion = next(node for node in whole["nodes"] if node["id"] == "fusion")
+        fusion["outputs"] = ["watermark"]
+        graph = self.read(yaml.safe_dump(whole))
+        self.assertEqual((graph.sentiment, graph.emotions), (None, ["acoustic/emotion", "text/emotion"]))
+
     def test_types_of_consumers_are_enough(self):
         whole = yaml.safe_load((REPOSITORY / "dataflow.yml").read_text())
         for node in whole["nodes"]:

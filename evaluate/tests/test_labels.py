@@ -125,6 +125,21 @@ class Adapters(Case):
         )
         self.assertEqual([(wrong.where, wrong.file) for wrong in found.wrong], [("dev.csv:2", "dia0_utt0")])
 
+    def test_a_name_of_meld_in_several_parts_is_no_recording(self):
+        for name in ("train/dia0_utt0.wav", "dev/dia0_utt0.wav", "dev/dia0_utt1.wav"):
+            tone(self.folder / name)
+        table = self.folder / "dev.csv"
+        table.write_text(
+            "Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID\n"
+            "Oh my.,Phoebe,sadness,negative,0,0\nWhat?,Monica,surprise,negative,0,1\n"
+        )
+        found = labels.meld(table, self.folder)
+        self.assertEqual([row.file for row in found.rows], [self.folder / "dev/dia0_utt1.wav"])
+        (wrong,) = found.wrong
+        self.assertEqual((wrong.where, wrong.file), ("dev.csv:2", "dia0_utt0"))
+        self.assertIn("of this name: dev/dia0_utt0.wav, train/dia0_utt0.wav; give `--audio` the folder", wrong.reason)
+        self.assertEqual(len(labels.meld(table, self.folder / "dev").rows), 2)
+
     def test_plain_folders(self):
         for name in ("positive/a.wav", "positive/deep/b.wav", "angry/c.wav", "d.wav"):
             tone(self.folder / name)

@@ -4,7 +4,7 @@ import math
 import unittest
 
 import numpy
-from context import CLASSES, result, session
+from context import CLASSES, contribution, result, session
 from undertone_evaluate import metrics, prediction, resampling, words
 from undertone_evaluate.errors import EvaluationError
 from undertone_evaluate.labels import Row
@@ -81,6 +81,33 @@ class Files(unittest.TestCase):
         self.assertEqual(found["fusion"].probabilities.tolist(), [[0.75, 0.25, 0.0]])
         # The voice said something of the second alone.
         self.assertEqual(found["voice"].probabilities.tolist(), [[0.0, 0.0, 1.0]])
+
+    def test_two_models_of_a_modality_have_a_row_each(self):
+        # The second file's second voice had nothing to say, and the third file's did not live to name its model.
+        found = self.of(
+            session(result(0, 1000, [1, 0, 0], contribution([0, 1, 0], "cnn@2"), contribution([0, 0, 1], "whisper@1"))),
+            session(result(0, 1000, [1, 0, 0], contribution([1, 0, 0], "cnn@2"), contribution([], "whisper@1"))),
+            session(result(0, 1000, [1, 0, 0], contribution([], ""), contribution([1, 0, 0], "cnn@2"))),
+        )
+        self.assertEqual(list(found), ["fusion", "voice (cnn@2)", "voice (whisper@1)"])
+        self.assertEqual(found["voice (cnn@2)"].labels.tolist(), [1, 0, 0])
+        self.assertEqual(found["voice (whisper@1)"].labels.tolist(), [2, 3, 3])
+
+    def test_a_model_s_name_is_in_a_row_s_where_files_have_different_ones_too(self):
+        of = [session(result(0, 9, [1, 0, 0], contribution([1, 0, 0], model))) for model in ("cnn@2", "whisper@1")]
+        self.assertEqual(list(self.of(*of)), ["fusion", "voice (cnn@2)", "voice (whisper@1)"])
+        self.assertEqual(list(self.of(of[0], of[0])), ["fusion", "voice"])
+
+    def test_two_inputs_with_the_same_model_have_a_row_each(self):
+        found = self.of(session(result(0, 9, [1, 0, 0], [0, 1, 0], [0, 0, 1])))
+        self.assertEqual(
+            {name: one.labels.tolist() for name, one in found.items()},
+            {"fusion": [0], "voice (whisper@1)": [1], "voice (whisper@1), 2": [2]},
+        )
+
+    def test_a_model_without_a_name_is_one_where_it_is_alone(self):
+        found = self.of(session(result(0, 9, [1, 0, 0], contribution([], ""))))
+        self.assertEqual(found["voice"].labels.tolist(), [3])
 
     def test_a_file_without_segments_counts_as_wrong(self):
         found = self.of(session(result(0, 1000, [0.8, 0.2, 0])), session(), session(result(0, 1000, [])))["fusion"]

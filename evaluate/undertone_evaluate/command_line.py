@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--ravdess", type=Path, metavar="FOLDER", help="RAVDESS speech; labels are in the files' names")
     what.add_argument("--meld", type=Path, metavar="CSV", help="a table of MELD; its recordings are in --audio")
     what.add_argument("--folder", type=Path, metavar="FOLDER", help="recordings in sub-folders named like sentiments")
-    whole.add_argument("--audio", type=Path, metavar="FOLDER", help="MELD's recordings, named dia0_utt0")
+    whole.add_argument("--audio", type=Path, metavar="FOLDER", help="MELD's recordings of that part, as dia0_utt0")
     whole.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the report goes")
     default = REPOSITORY / "dataflow.yml"
     whole.add_argument("--graph", type=Path, default=default, metavar="YAML", help="any graph (default: dataflow.yml)")

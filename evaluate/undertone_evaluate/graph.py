@@ -202,7 +202,8 @@ def _types(nodes: list[dict]) -> dict[str, str]:
 
 
 def _of(types: dict[str, str], kind: str) -> list[str]:
-    return [wire for wire, there in types.items() if there == kind]
+    """The outputs of a type, but those named `preview`: they are ahead of the others, and nothing in them is final."""
+    return [wire for wire, there in types.items() if there == kind and not wire.endswith("/preview")]
 
 
 def _gives(node: dict, types: dict[str, str], kind: str) -> list[str]:

@@ -156,19 +156,23 @@ def meld(table: Path, audio: Path) -> Labels:
     needed = ["Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID"]
     if not audio.is_dir():
         raise EvaluationError(f"{audio} is no folder: `--audio` is where the recordings of MELD are")
-    files = {file.stem: file for file in recordings(audio)}
+    files: dict[str, list[Path]] = {}
+    for file in recordings(audio):
+        files.setdefault(file.stem, []).append(file)
     labels = Labels(f"MELD, {table}")
     for line, fields, _ in _table(table, needed):
         where, name = f"{table.name}:{line}", f"dia{fields['Dialogue_ID']}_utt{fields['Utterance_ID']}"
         if name not in files:
             labels.take(Wrong(where, name, f"no recording of this name in {audio}"))
+        elif len(files[name]) > 1:
+            labels.take(Wrong(where, name, _several(files[name], audio)))
         elif fields["Sentiment"] not in CLASSES:
             labels.take(Wrong(where, name, f"unknown sentiment `{fields['Sentiment']}`"))
         else:
             labels.take(
                 Row(
                     where,
-                    files[name],
+                    files[name][0],
                     transcript=fields["Utterance"] or None,
                     sentiment=fields["Sentiment"],
                     emotion=fields["Emotion"] or None,
@@ -176,6 +180,12 @@ def meld(table: Path, audio: Path) -> Labels:
                 )
             )
     return labels
+
+
+def _several(files: list[Path], audio: Path) -> str:
+    """MELD counts dialogues anew in train, dev and test, so that a name alone does not say which recording is meant."""
+    names = ", ".join(str(file.relative_to(audio)) for file in files)
+    return f"several recordings of this name: {names}; give `--audio` the folder of the one part that the table is of"
 
 
 def plain_folder(folder: Path, classes: tuple[str, ...] = CLASSES) -> Labels:

@@ -154,10 +154,12 @@ def _answers(results: dict) -> str:
     if not results or not results["segments"]:
         return ""
     profiles = ", ".join(f"{name} {count}" for name, count in results["profiles"].items())
-    silent = results["files_without_prediction"]
+    silent, degraded = results["files_without_prediction"], results["degraded"]
+    anomalies = "not looked for" if results["anomalies"] is None else _share(results["anomalies"])
     text = (
         f"## Answers\n\n{results['segments']} segments with a result ({profiles}). Abstained: "
-        f"{_share(results['abstained'])}; anomalies (words and voice at odds): {_share(results['anomalies'])}. "
+        f"{_share(results['abstained'])}; anomalies (voice unlike clean speech): {anomalies}; made with less effort "
+        f"because the graph was late: {degraded['segments']} ({_share(degraded['share'])}). "
         f"Files without a prediction: {len(silent)}"
     )
     return text + (", counted as wrong:\n\n" + _listed(silent) if silent else ".")

@@ -6,6 +6,8 @@ has no prediction: it counts as wrong wherever labels are compared, and is left 
 are.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy
@@ -15,6 +17,8 @@ from .errors import EvaluationError
 FUSION = "fusion"
 # Fields of the sink's results that hold one modality's contribution.
 CONTRIBUTIONS = ("text_sentiment", "audio_sentiment")
+# What tells fusion's inputs apart in a result: modality, model, and which of those that have both the same.
+Input = tuple[str, str, int]
 
 
 @dataclass
@@ -41,9 +45,10 @@ class Predictions:
 
 
 def predictions(rows: list, sessions: list[dict], classes: tuple[str, ...]) -> list[Predictions]:
-    """Fusion's predictions, then those of its modalities, then those of estimates of emotions."""
+    """Fusion's predictions, then those of its inputs, then those of estimates of emotions."""
     found = []
-    estimates = [_sentiments(session) for session in sessions]
+    named = _named(sessions)
+    estimates = [_sentiments(session, named) for session in sessions]
     names = list(dict.fromkeys(name for estimate in estimates for name in estimate))
     for name in sorted(names, key=lambda name: (name != FUSION, name)):
         of_files = [_pooled(estimate.get(name, [])) for estimate in estimates]
@@ -51,15 +56,48 @@ def predictions(rows: list, sessions: list[dict], classes: tuple[str, ...]) -> l
     return [one for one in [*found, *_emotions(rows, sessions)] if one is not None]
 
 
-def _sentiments(session: dict) -> dict[str, list[tuple[float, dict[str, float]]]]:
+def contributions(result: dict) -> list[dict]:
+    """What each of fusion's inputs brought to a result, in the order of the JSON."""
+    return [one for one in [*map(result.get, CONTRIBUTIONS), *result.get("other_sentiments", [])] if one]
+
+
+def _inputs(result: dict) -> Iterable[tuple[Input, dict]]:
+    """Fusion sorts its inputs by modality and name, so that two with the same model are in the same order each time."""
+    before: Counter = Counter()
+    for contribution in contributions(result):
+        known = (contribution["modality"], contribution["model"])
+        before[known] += 1
+        yield (*known, before[known]), contribution
+
+
+def _named(sessions: list[dict]) -> dict[Input, str]:
+    """The inputs that have a row of their own, with its name: the modality, and the model where it has several."""
+    results = [result for session in sessions for result in session["results"]]
+    modalities: dict[str, set[Input]] = {}
+    for one in {one for result in results for one, _ in _inputs(result)}:
+        modalities.setdefault(one[0], set()).add(one)
+    named = {}
+    for modality, inputs in modalities.items():
+        # An input that ended before it named its model has given no estimate: no model of its own beside others.
+        inputs = {one for one in inputs if one[1]} or inputs
+        named |= {one: _name(one) if len(inputs) > 1 else modality for one in inputs}
+    return named
+
+
+def _name(one: Input) -> str:
+    modality, model, place = one
+    return f"{modality} ({model})" if place == 1 else f"{modality} ({model}), {place}"
+
+
+def _sentiments(session: dict, named: dict[Input, str]) -> dict[str, list[tuple[float, dict[str, float]]]]:
     """Duration in samples and probabilities of each segment, of fusion and of what it has fused."""
     found: dict[str, list] = {}
     for result in session["results"]:
         duration = result["end_sample"] - result["start_sample"]
         found.setdefault(FUSION, []).append((duration, result["probabilities"]))
-        contributions = [result.get(key) for key in CONTRIBUTIONS] + result.get("other_sentiments", [])
-        for contribution in filter(None, contributions):
-            found.setdefault(contribution["modality"], []).append((duration, contribution["probabilities"]))
+        for one, contribution in _inputs(result):
+            if one in named:
+                found.setdefault(named[one], []).append((duration, contribution["probabilities"]))
     return found
 
 

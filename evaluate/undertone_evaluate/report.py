@@ -114,11 +114,27 @@ def _results(run: Run) -> dict:
     silent = [str(row.file) for row, session in zip(run.rows, run.sessions, strict=True) if not _answered(session)]
     return {
         "segments": len(results),
-        "anomalies": sum(result["anomaly"] for result in results) / len(results) if results else None,
-        "abstained": sum(result["abstained"] for result in results) / len(results) if results else None,
+        # None where no model looks for them, which is not the same as none found.
+        "anomalies": _share(results, "anomaly") if any(map(_looked_for_anomalies, results)) else None,
+        "abstained": _share(results, "abstained"),
+        # With less effort than the graph asks for, because results were late.
+        "degraded": {
+            "segments": sum(bool(result.get("degraded")) for result in results),
+            "share": _share(results, "degraded"),
+        },
         "profiles": {name: sum(result["profile"] == name for result in results) for name in profiles},
         "files_without_prediction": silent,
     }
+
+
+def _share(results: list[dict], flag: str) -> float | None:
+    """The share of results with the flag; the sink leaves out some fields that are empty."""
+    return sum(bool(result.get(flag)) for result in results) / len(results) if results else None
+
+
+def _looked_for_anomalies(result: dict) -> bool:
+    """Whether a model told how unlike clean speech this is; a model that does not look for it has no such field."""
+    return any(one.get("anomaly") is not None for one in prediction.contributions(result))
 
 
 def _answered(session: dict) -> bool:
