@@ -68,9 +68,10 @@ impl Intake {
         }
     }
 
-    /// Makes a frame of what there is, because no more comes.
+    /// Makes a frame of what there is, or of what was lost behind the last sample, because no more comes.
     pub fn finish(&mut self) {
         self.cut();
+        self.tell_loss();
     }
 
     /// The next frame.
@@ -78,6 +79,11 @@ impl Intake {
         let frame = self.waiting.pop_front()?;
         self.waiting_samples -= frame.samples.len();
         Some(frame)
+    }
+
+    /// Whether a frame waits.
+    pub fn has_frame(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Samples that wait in frames.
@@ -158,6 +164,10 @@ mod tests {
         intake.lose(5);
         intake.push(&[0.5; 4]);
         assert_eq!(frames(&mut intake), [(17, 4, 5)]);
+        intake.lose(3);
+        intake.finish();
+        assert!(intake.has_frame());
+        assert_eq!(frames(&mut intake), [(24, 0, 3)]);
     }
 
     #[test]
@@ -215,7 +225,7 @@ mod tests {
                 }
                 position = frame.end();
             }
-            prop_assert!(position <= intake.position());
+            prop_assert_eq!(position, intake.position());
         }
     }
 }

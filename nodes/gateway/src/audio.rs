@@ -29,7 +29,7 @@ pub struct Audio {
 pub struct Ready {
     /// The frame.
     pub frame: AudioFrame,
-    /// When its last sample was captured, in nanoseconds.
+    /// When its last sample was captured, on the gateway's clock, in nanoseconds.
     pub captured: i64,
     /// Why samples are missing before it, if any are.
     pub gap: Option<GapReason>,
@@ -43,7 +43,8 @@ impl Audio {
             intake: Intake::new(limits.frame_samples, room as usize),
             converter: None,
             converted: Vec::new(),
-            clock: Clock::default(),
+            // What waits, and the frame that is being filled.
+            clock: Clock::new(room.saturating_add(2 * limits.frame_samples as u64)),
             allowance: Allowance::new(limits.burst_ms, limits.speed, now),
             received: 0,
             room,
@@ -95,7 +96,7 @@ impl Audio {
         Ok(())
     }
 
-    /// Takes note that no more comes.
+    /// Takes note that no more comes. What was lost behind the last sample becomes a frame, too.
     ///
     /// # Errors
     ///
@@ -143,6 +144,11 @@ impl Audio {
     /// When the last of it came.
     pub fn last(&self) -> i64 {
         self.clock.last()
+    }
+
+    /// Whether a frame waits for the graph. One that only tells of a loss has no samples.
+    pub fn has_frame(&self) -> bool {
+        self.intake.has_frame()
     }
 
     /// Samples that wait for the graph.

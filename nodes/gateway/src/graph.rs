@@ -9,7 +9,7 @@ use serde_yaml_ng::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use undertone_messages::{Body, Emotion, Sentiment, SentimentStatus, Speech, Transcript, Watermark};
 use undertone_node::{
-    Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start, Trace, now_ns,
+    Capture, Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start, Trace, now_ns,
 };
 use undertone_results::{Latency, latency_of};
 
@@ -179,8 +179,7 @@ fn pump(node: &mut Node<Arguments>, shared: &Shared) -> Result<()> {
     let mut lost = BTreeMap::new();
     let mut stopping: Option<Instant> = None;
     loop {
-        let now = now_ns();
-        shared.hub().tick(now);
+        shared.hub().tick(shared.now());
         send_audio(node, shared)?;
         if shared.stopping() && stopping.is_none() {
             stopping = Some(Instant::now());
@@ -233,8 +232,8 @@ fn lose(shared: &Shared, lost: &mut BTreeMap<String, String>, input: &str, reaso
 fn send_audio(node: &mut Node<Arguments>, shared: &Shared) -> Result<()> {
     loop {
         // Not in the `while let`: the hub would be held while the message is sent.
-        let next = shared.hub().take(now_ns());
-        let Some(Outgoing { message, capture }) = next else { return Ok(()) };
+        let next = shared.hub().take(shared.now());
+        let Some(Outgoing { message, sample, age }) = next else { return Ok(()) };
         if let Some(frame) = message.body.as_ref().filter(|frame| frame.gap > 0) {
             node.incident(Incident {
                 kind: IncidentKind::Gap,
@@ -244,6 +243,8 @@ fn send_audio(node: &mut Node<Arguments>, shared: &Shared) -> Result<()> {
                 text: format!("{} ms of a client's audio were lost", milliseconds(frame.gap)),
             });
         }
+        // The other nodes know the clock on the wall alone.
+        let capture = Capture { sample, at_ns: now_ns() - age, realtime: true };
         let trace = Trace { capture: Some(capture), hops: Vec::new() };
         node.send(OUTPUT, message, &trace)?;
     }
@@ -288,7 +289,7 @@ fn report<B: Body>(
     let message = node.read::<B>(delivery)?;
     let trace = node.arrived(&delivery.trace);
     let report = message.body.map(|body| make(&trace, body));
-    shared.hub().report(input, &message.session, report.as_ref(), now_ns());
+    shared.hub().report(input, &message.session, report.as_ref(), shared.now());
     Ok(())
 }
 

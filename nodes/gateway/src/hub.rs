@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 use undertone_messages::{AudioFrame, Message, SessionId, Watermark};
-use undertone_node::Capture;
 use undertone_stage::OwedEnds;
 
 use crate::close::{Closing, Fault};
@@ -106,11 +105,15 @@ pub enum Graph {
 pub struct Outgoing {
     /// The message.
     pub message: Message<AudioFrame>,
-    /// When its audio was captured.
-    pub capture: Capture,
+    /// Sample index behind the session's last sample, with this message.
+    pub sample: u64,
+    /// How long ago that was captured, in nanoseconds.
+    pub age: i64,
 }
 
-/// All sessions.
+/// All sessions. Times are nanoseconds since some start, on a clock that nobody sets ([`Shared::now`]).
+///
+/// [`Shared::now`]: crate::Shared::now
 pub struct Hub {
     limits: Limits,
     graph: Graph,
@@ -325,14 +328,14 @@ impl Hub {
         let (body, captured) = ready.map(|ready| (ready.frame, ready.captured)).unzip();
         let sample = session.sent();
         self.served = Some(name.clone());
-        let capture = Capture { sample, at_ns: captured.unwrap_or(now), realtime: true };
+        let age = captured.map_or(0, |captured| now - captured);
         let end = body.is_none();
         let message = Message { session: name.clone(), seq, body };
         if end && self.inputs.is_empty() {
             // Nothing is waited for.
             self.ended(None, &name);
         }
-        Some(Outgoing { message, capture })
+        Some(Outgoing { message, sample, age })
     }
 
     /// Takes note of the watermark, or with `None` of the end of its stream.
@@ -349,7 +352,7 @@ impl Hub {
 
     /// Takes what the graph says of a session, or with `None` the end of the stream.
     pub fn report(&mut self, input: Input, session: &SessionId, report: Option<&Report>, now: i64) {
-        if self.owed.take(session, input, report.is_none()) {
+        if self.owed.take(session, &input, report.is_none()) {
             return;
         }
         match report {

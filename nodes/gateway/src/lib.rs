@@ -16,6 +16,9 @@
 //! | sessions | `--sessions` | the next is closed with 1013 |
 //! | audio that is read | `--burst-seconds`, then `--max-speed` | the rest waits in the network: TCP holds it back |
 //! | audio that waits for the graph | `--buffer-seconds` | a client that is ahead of the clock is held back; of one that is not, the oldest audio goes, which is on record |
+//! | when audio came | once for each 10 ms of what may wait | the oldest goes, which is of audio that has gone |
+//! | results whose speech has not ended yet | 64 of a session | the oldest is forgotten |
+//! | changes of arguments | one at a time | the next wait, in the order in which they came |
 //! | messages in the graph | the graph's shortest `queue_size`, in equal shares | audio waits, as above |
 //! | events of a session | 4,096, and 2 MiB | the oldest go; a client that comes back for them is told |
 //! | events behind a client that does not read | `--lag-events` | it is disconnected, and can resume |
@@ -28,7 +31,10 @@
 //! A session's clock begins when its first frame arrives, less the frame's length. A result's latency counts from when
 //! its last sample should have been captured on that clock: what a slow network adds is in it. Audio that comes faster
 //! than the clock counts from its arrival. A client that sends nothing for more than 2 s has paused, and its clock goes
-//! on from the next frame.
+//! on from the next frame. A lag that each frame of 5 s has is the client's and no latency: its sound card is slow, or it
+//! leaves pauses out. By so much the clock moves, and back if the client catches up.
+//!
+//! All of that is on a clock that nobody sets. Only the stamp on a message for the graph is the time on the wall.
 
 mod access;
 mod arguments;

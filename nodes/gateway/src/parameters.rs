@@ -4,11 +4,12 @@
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 /// How long dora's command line may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,13 +52,16 @@ pub struct Parameters {
     program: PathBuf,
     dataflow: OnceLock<String>,
     possible: Mutex<Result<(), String>>,
+    /// Tokio's serves in the order of arrival, std's does not.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Parameters {
     /// `allowed` are nodes, or arguments as `NODE.ARGUMENT`; `program` is dora's command line.
     pub fn new(allowed: Vec<String>, program: PathBuf) -> Self {
         let unknown = Err("the graph is not ready".to_owned());
-        Self { allowed, program, dataflow: OnceLock::new(), possible: Mutex::new(unknown) }
+        let dataflow = OnceLock::new();
+        Self { allowed, program, dataflow, possible: Mutex::new(unknown), turn: Arc::default() }
     }
 
     /// What may be changed: nodes, or arguments as `NODE.ARGUMENT`.
@@ -87,6 +91,12 @@ impl Parameters {
             })
         };
         *self.possible.lock().unwrap_or_else(PoisonError::into_inner) = possible;
+    }
+
+    /// Waits until all changes are made that came before, so that of several the last one holds. What it gives is to be
+    /// kept while the change is made.
+    pub async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turn).lock_owned().await
     }
 
     /// Sends a change to its node, which may yet object: then its log says so, and it stays as it was.

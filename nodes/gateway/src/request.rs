@@ -23,12 +23,10 @@ pub enum Request {
 }
 
 /// How audio stands in a text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
-    /// RFC 4648, section 4, with padding. It is meant wherever nothing is said, whatever the text looks like: every text
-    /// in hexadecimal of the right length is one in base64, too.
-    #[default]
+    /// RFC 4648, section 4, with padding.
     Base64,
     /// Two hexadecimal digits a byte, upper or lower case.
     Hex,
@@ -40,6 +38,18 @@ impl Encoding {
             Self::Base64 => "base64",
             Self::Hex => "hex",
         }
+    }
+
+    /// What a text is that does not say: hexadecimal if it is of hexadecimal digits alone, of an even number of them, and
+    /// fewer than half of them are `A`; otherwise base64.
+    ///
+    /// Every text in hexadecimal of the right length could be base64, too. But of 64 letters 22 are hexadecimal digits, so
+    /// base64 of a frame of sound is never without others, unless it is silence: that is mostly `A`, and in hexadecimal `0`.
+    pub fn guess(text: &str) -> Self {
+        let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let silent = text.bytes().filter(|byte| *byte == b'A').count();
+        let hex = digits && text.len().is_multiple_of(2) && 2 * silent < text.len();
+        if hex { Self::Hex } else { Self::Base64 }
     }
 
     fn decode(self, text: &str) -> Result<Vec<u8>, Fault> {
@@ -65,8 +75,7 @@ struct Audio {
     #[serde(rename = "type")]
     _type: String,
     audio: String,
-    #[serde(default)]
-    encoding: Encoding,
+    encoding: Option<Encoding>,
     #[serde(default = "clock")]
     sample_rate: u64,
 }
@@ -104,6 +113,7 @@ impl Request {
             Some(0) => {
                 let Audio { audio: text, encoding, sample_rate, .. } =
                     serde_json::from_str(text).map_err(bad)?;
+                let encoding = encoding.unwrap_or_else(|| Encoding::guess(&text));
                 let rate = RATES.into_iter().find(|rate| u64::from(*rate) == sample_rate);
                 audio(&encoding.decode(&text)?, rate.ok_or(Fault::BadRate(sample_rate))?, limits)
             }
@@ -149,15 +159,41 @@ mod tests {
         assert_eq!(binary.map_err(|fault| fault.code()), samples(&[0.5, -1.0]));
         assert_eq!(read(r#"{"type":"audio","audio":"AEAAgA=="}"#), samples(&[0.5, -1.0]));
         assert_eq!(read(r#"{"type":"audio","audio":"00400080","encoding":"hex"}"#), samples(&[0.5, -1.0]));
-        // What could be either is base64, unless it says otherwise.
-        let Ok(Request::Audio { samples, .. }) = read(r#"{"type":"audio","audio":"0040008000400080"}"#)
-        else {
-            panic!("not read");
-        };
-        assert_eq!(samples.len(), 6);
+        // What could be either is hexadecimal, unless it says otherwise.
+        assert_eq!(read(r#"{"type":"audio","audio":"00400080"}"#), samples(&[0.5, -1.0]));
+        let base64 = read(r#"{"type":"audio","audio":"00400080","encoding":"base64"}"#);
+        assert!(matches!(base64, Ok(Request::Audio { samples, .. }) if samples.len() == 3));
         let at_48 = read(r#"{"type":"audio","audio":"AEAAgA==","encoding":"base64","sample_rate":48000}"#);
         assert!(matches!(at_48, Ok(Request::Audio { rate: 48_000, .. })));
         assert_eq!(read(r#"{"type":"end"}"#), Ok(Request::End));
+    }
+
+    /// 40 ms at 16 kHz.
+    fn frame(sample: impl Fn(usize) -> i16) -> Vec<u8> {
+        (0..640).flat_map(|index| sample(index).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn both_encodings_are_known_by_their_look() {
+        let tone = |amplitude: f64| move |index: usize| (amplitude * (0.1 * index as f64).sin()) as i16;
+        let frames = [
+            ("silence", frame(|_| 0)),
+            ("a click in silence", frame(|index| if index == 100 { 9_000 } else { 0 })),
+            ("dither", frame(|index| i16::from(index % 5 == 0) - i16::from(index % 7 == 0))),
+            ("an offset", frame(|_| 1)),
+            ("a quiet tone", frame(tone(20.0))),
+            ("a tone", frame(tone(9_000.0))),
+            ("speech of one sample", vec![0x12, 0x34]),
+            ("full scale", frame(|index| if index % 2 == 0 { i16::MAX } else { i16::MIN })),
+        ];
+        for (name, bytes) in frames {
+            let expected = Request::binary(&bytes, &Limits::default()).map_err(|fault| fault.code());
+            let texts = [STANDARD.encode(&bytes), hex::encode(&bytes), hex::encode_upper(&bytes)];
+            for text in texts {
+                let message = format!(r#"{{"type":"audio","audio":"{text}"}}"#);
+                assert_eq!(read(&message), expected, "{name}: {text}");
+            }
+        }
     }
 
     #[test]
@@ -204,7 +240,8 @@ mod tests {
             let bytes = [bytes.clone(), bytes].concat();
             let limits = Limits::default();
             let expected = Request::binary(&bytes, &limits);
-            let base64 = format!(r#"{{"type":"audio","audio":"{}"}}"#, STANDARD.encode(&bytes));
+            let base64 =
+                format!(r#"{{"type":"audio","audio":"{}","encoding":"base64"}}"#, STANDARD.encode(&bytes));
             let hex = format!(r#"{{"type":"audio","audio":"{}","encoding":"hex"}}"#, hex::encode(&bytes));
             prop_assert_eq!(Request::text(&base64, &limits), expected.clone());
             prop_assert_eq!(Request::text(&hex, &limits), expected);

@@ -22,7 +22,6 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use undertone_node::now_ns;
 
 use crate::access::speaks;
 use crate::close::Fault;
@@ -214,7 +213,7 @@ fn figures(shared: &Shared) -> Value {
     let (limit, on_their_way, graph, depths, counts, sessions) = {
         let hub = shared.hub();
         let (limit, on_their_way) = hub.messages();
-        let depths = hub.depths(now_ns());
+        let depths = hub.depths(shared.now());
         (limit, on_their_way, hub.graph().clone(), depths, hub.counts(), hub.limits().sessions)
     };
     let statistics = shared.statistics();
@@ -256,8 +255,14 @@ async fn change(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
             return refuse(StatusCode::BAD_REQUEST, &format!("{error}; {form}"));
         }
     };
-    // Dora's command line takes its time.
-    let changed = tokio::task::spawn_blocking(move || shared.parameters.set(&change)).await;
+    let turn = shared.parameters.turn().await;
+    // Dora's command line takes its time, and goes on if the client goes: so the turn is kept there.
+    let change = move || {
+        let changed = shared.parameters.set(&change);
+        drop(turn);
+        changed
+    };
+    let changed = tokio::task::spawn_blocking(change).await;
     match changed {
         Ok(Ok(())) => (StatusCode::ACCEPTED, Json(json!({ "status": "sent" }))).into_response(),
         Ok(Err(refusal)) => refuse(status(&refusal), &refusal.to_string()),

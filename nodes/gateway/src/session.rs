@@ -68,6 +68,10 @@ struct Pending {
     since: i64,
 }
 
+/// Segments of which it is remembered that their result came before the end of their speech. They come on two wires, and
+/// the one is never that much ahead of the other.
+const ANSWERED: usize = 64;
+
 /// For how long other messages may come behind the end of the results.
 const STRAGGLERS: i64 = 5 * SECOND;
 
@@ -89,6 +93,8 @@ pub struct Session {
     /// Since when all results are there.
     complete: Option<i64>,
     pending: BTreeMap<u64, Pending>,
+    /// Segments with a result, and without an end of their speech yet.
+    answered: BTreeSet<u64>,
     late: bool,
     log: EventLog,
     connection: Option<Connection>,
@@ -117,6 +123,7 @@ impl Session {
             ended: BTreeSet::new(),
             complete: None,
             pending: BTreeMap::new(),
+            answered: BTreeSet::new(),
             late: false,
             log: EventLog::default(),
             connection: None,
@@ -307,8 +314,8 @@ impl Session {
     pub fn has_message(&self) -> bool {
         let free = self.lead.free();
         match self.stream {
-            Stream::Open => free > 1 && self.audio.waiting() > 0,
-            Stream::Ending if self.audio.waiting() > 0 => free > 1,
+            Stream::Open => free > 1 && self.audio.has_frame(),
+            Stream::Ending if self.audio.has_frame() => free > 1,
             Stream::Ending => free > 0,
             Stream::Ended | Stream::Done => false,
         }
@@ -351,7 +358,7 @@ impl Session {
         }
         match report {
             Report::Speech(speech) => match speech.phase {
-                Phase::Final => {
+                Phase::Final if !self.answered.remove(&speech.segment) => {
                     let samples = speech.end.saturating_sub(speech.start);
                     self.pending.insert(speech.segment, Pending { samples, since: now });
                 }
@@ -359,12 +366,23 @@ impl Session {
                 _ => {}
             },
             Report::Sentiment(result, _) if result.status == SentimentStatus::Final => {
-                self.pending.remove(&result.segment);
+                self.answer(result.segment);
             }
             _ => {}
         }
         let name = self.name.clone();
         self.tell(&report.event(&name));
+    }
+
+    /// Takes note that a segment has its result.
+    fn answer(&mut self, segment: u64) {
+        if self.pending.remove(&segment).is_none() {
+            self.answered.insert(segment);
+            if self.answered.len() > ANSWERED {
+                // Segments are numbered as they come: this is the oldest.
+                self.answered.pop_first();
+            }
+        }
     }
 
     /// Takes note that the session's stream on an input has ended; `inputs` are those that are waited for.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use undertone_node::Wake;
 
@@ -12,6 +13,7 @@ use crate::stats::LatencyStatistics;
 
 /// What the connections and the graph share.
 pub struct Shared {
+    begun: Instant,
     hub: Mutex<Hub>,
     statistics: Mutex<LatencyStatistics>,
     /// Calls the thread that talks to the graph, once it does.
@@ -27,6 +29,7 @@ impl Shared {
     /// With no graph yet.
     pub fn new(hub: Hub, access: Access, parameters: Parameters) -> Self {
         Self {
+            begun: Instant::now(),
             hub: Mutex::new(hub),
             statistics: Mutex::default(),
             wake: OnceLock::new(),
@@ -34,6 +37,11 @@ impl Shared {
             access,
             parameters,
         }
+    }
+
+    /// What time it is for the sessions: nanoseconds since the gateway began. Unlike the clock on the wall, nobody sets it.
+    pub fn now(&self) -> i64 {
+        i64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(i64::MAX)
     }
 
     /// The sessions. Not to be held while anything is waited for.

@@ -8,7 +8,6 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite;
-use undertone_node::now_ns;
 
 use crate::close::{Closing, Fault};
 use crate::event::Event;
@@ -72,7 +71,7 @@ pub(crate) async fn serve(socket: WebSocket, shared: Arc<Shared>, wish: Result<W
         let mut random = [0; 24];
         getrandom::fill(&mut random)
             .map_err(|error| Fault::GraphFailed(format!("the system has no random numbers: {error}")))?;
-        shared.hub().connect(&wish, bell.signal(), random, now_ns())
+        shared.hub().connect(&wish, bell.signal(), random, shared.now())
     });
     let id = match joined {
         Ok(id) => id,
@@ -98,14 +97,14 @@ pub(crate) async fn serve(socket: WebSocket, shared: Arc<Shared>, wish: Result<W
             left
         }
     };
-    shared.hub().disconnect(id, left, now_ns());
+    shared.hub().disconnect(id, left, shared.now());
     shared.call();
 }
 
 /// Sends what there is, until there is a reason to close. `None` if the connection is broken.
 async fn write(shared: &Shared, id: ConnectionId, bell: &Bell, sender: &mut Sender) -> Option<Closing> {
     loop {
-        let output = shared.hub().output(id, now_ns());
+        let output = shared.hub().output(id, shared.now());
         let idle = output.events.is_empty();
         for event in output.events {
             sender.send(Message::Text((&*event).into())).await.ok()?;
@@ -122,7 +121,7 @@ async fn write(shared: &Shared, id: ConnectionId, bell: &Bell, sender: &mut Send
 /// Takes what comes, until the client is gone. True if it said that it wants no more.
 async fn read(shared: &Shared, id: ConnectionId, receiver: &mut Receiver) -> bool {
     loop {
-        let wait = shared.hub().wait(id, now_ns());
+        let wait = shared.hub().wait(id, shared.now());
         if wait > 0 {
             // What is not read is held back by TCP.
             let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(0)).min(HOLD);
@@ -140,9 +139,9 @@ async fn read(shared: &Shared, id: ConnectionId, receiver: &mut Receiver) -> boo
         };
         let mut hub = shared.hub();
         match request {
-            Some(request) => hub.receive(id, request, now_ns()),
+            Some(request) => hub.receive(id, request, shared.now()),
             // Pings cost something, too.
-            None => hub.spend(id, now_ns()),
+            None => hub.spend(id, shared.now()),
         }
         drop(hub);
         shared.call();

@@ -14,7 +14,8 @@ use serde_json::Value;
 use undertone_gateway::{
     Call, Close, Closing, ConnectionId, Fault, Graph, Hub, Input, Limits, Report, Request, Signal, Wish,
 };
-use undertone_messages::{Phase, SessionId, Speech, Watermark};
+use undertone_messages::{Phase, Profile, Sentiment, SentimentStatus, SessionId, Speech, Watermark};
+use undertone_results::Latency;
 
 const MS: i64 = 1_000_000;
 const SECOND: i64 = 1_000 * MS;
@@ -44,6 +45,8 @@ struct World {
     /// For each session, the number and the position of the next message.
     expected: BTreeMap<SessionId, (u64, u64)>,
     gaps: u64,
+    /// The most that a frame's age was.
+    oldest: i64,
     most: u64,
     random: u8,
 }
@@ -58,6 +61,7 @@ impl World {
             graph: VecDeque::new(),
             expected: BTreeMap::new(),
             gaps: 0,
+            oldest: 0,
             most: messages,
             random: 0,
         }
@@ -102,12 +106,13 @@ impl World {
             *number += 1;
             let end = outgoing.message.body.map(|frame| {
                 assert_eq!(frame.start, *position + frame.gap, "session {session}");
-                assert!(outgoing.capture.at_ns <= self.now);
+                assert!(outgoing.age >= 0);
+                self.oldest = self.oldest.max(outgoing.age);
                 self.gaps += frame.gap;
                 *position = frame.end();
                 frame.end()
             });
-            assert_eq!(outgoing.capture.sample, *position, "session {session}");
+            assert_eq!(outgoing.sample, *position, "session {session}");
             if end.is_none() {
                 self.expected.remove(&session);
             }
@@ -314,6 +319,100 @@ fn a_broken_connection_is_resumed() {
     assert_eq!(gap["reason"], "disconnected");
     assert_eq!(closing.unwrap().close, Close::Done);
     assert_eq!((world.gaps, rest.last().unwrap()["position_sample"].as_u64()), (48_000, Some(96_000)));
+}
+
+#[test]
+fn what_was_lost_before_the_end_is_on_record() {
+    let mut world = World::new(Limits::default(), 4_096);
+    let client = world.join();
+    world.speak(&client, 2_000);
+    world.settle();
+    let (events, _) = world.read(&client);
+    world.hub.disconnect(client.id, false, world.now);
+    world.wait(3);
+    let client = world.resume(&events[0], events.len() as u64).unwrap();
+    // It has nothing more to say.
+    world.end(&client);
+    world.settle();
+    let (rest, closing) = world.read(&client);
+    let gap = rest.iter().find(|event| event["type"] == "gap").unwrap();
+    assert_eq!((&gap["start_sample"], &gap["end_sample"]), (&32_000.into(), &80_000.into()));
+    assert_eq!(gap["reason"], "disconnected");
+    assert_eq!(rest.last().unwrap()["position_sample"], 80_000);
+    assert_eq!(closing.unwrap().close, Close::Done);
+    assert_eq!(world.gaps, 48_000, "the graph knows, too");
+}
+
+#[test]
+fn a_client_whose_clock_is_slow_is_not_late() {
+    let mut world = World::new(Limits::default(), 4_096);
+    let client = world.join();
+    // An hour, 1 % slow, to a graph that is idle.
+    for _ in 0..36_000 {
+        world.now += 101 * MS;
+        world.send(&client, 1_600);
+        world.hub.tick(world.now);
+        world.settle();
+        world.read(&client);
+    }
+    // What is left of a frame waits for the next message.
+    assert!(world.oldest < 300 * MS, "{} ms late", world.oldest / MS);
+}
+
+#[test]
+fn a_result_may_come_before_the_end_of_its_speech() {
+    let mut world = World::new(Limits { backpressure_ms: 1_000, ..Limits::default() }, 4_096);
+    let client = world.join();
+    world.speak(&client, 3_000);
+    world.settle();
+    let session: SessionId = world.read(&client).0[0]["session"].as_str().unwrap().into();
+    let speech = |segment| {
+        Report::Speech(Speech {
+            segment,
+            start: 0,
+            end: 32_000,
+            phase: Phase::Final,
+            samples: Vec::new().into(),
+            probability: 0.0,
+        })
+    };
+    let sentiment = |segment| Report::Sentiment(result(segment), Latency::default());
+    // By fusion's wire first, then by vad's; then in the order of the other segments, and at last without a result.
+    for (input, report) in [
+        (Input::Sentiment, sentiment(0)),
+        (Input::Speech, speech(0)),
+        (Input::Speech, speech(1)),
+        (Input::Sentiment, sentiment(1)),
+    ] {
+        world.hub.report(input, &session, Some(&report), world.now);
+    }
+    world.wait(5);
+    assert!(!types(&world.read(&client).0).contains(&"backpressure"));
+    world.hub.report(Input::Speech, &session, Some(&speech(2)), world.now);
+    world.wait(5);
+    assert!(types(&world.read(&client).0).contains(&"backpressure"));
+    world.hub.report(Input::Sentiment, &session, Some(&sentiment(2)), world.now);
+    world.wait(1);
+    assert_eq!(world.read(&client).0.last().unwrap()["active"], false);
+}
+
+fn result(segment: u64) -> Sentiment {
+    Sentiment {
+        segment,
+        start: 0,
+        end: 32_000,
+        status: SentimentStatus::Final,
+        profile: Profile::Neither,
+        labels: Vec::new(),
+        probabilities: Vec::new(),
+        contributions: Vec::new(),
+        score: 0.0,
+        confidence: 0.0,
+        abstained: true,
+        anomaly: false,
+        text: String::new(),
+        degraded: String::new(),
+    }
 }
 
 #[test]

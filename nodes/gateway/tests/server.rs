@@ -8,7 +8,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -28,11 +30,15 @@ struct Server {
 
 impl Server {
     fn start(token: Option<&str>) -> Self {
+        Self::with_dora(token, "/no/such/dora".into())
+    }
+
+    fn with_dora(token: Option<&str>, program: PathBuf) -> Self {
         let access = Access {
             origins: vec!["https://speech.example.org".to_owned()],
             token: token.map(str::to_owned),
         };
-        let parameters = Parameters::new(vec!["fusion".to_owned()], "/no/such/dora".into());
+        let parameters = Parameters::new(vec!["fusion".to_owned()], program);
         let limits = Limits { sessions: 2, ..Limits::default() };
         let shared = Arc::new(Shared::new(Hub::new(limits), access, parameters));
         let runtime =
@@ -161,4 +167,42 @@ fn changes_that_are_not_possible_are_answered() {
     let figures: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     assert_eq!(figures["parameters"]["possible"], false);
     assert_eq!(figures["messages"]["limit"], 1_000);
+}
+
+/// Changes to a graph whose coordinator takes its time for the first.
+#[cfg(unix)]
+#[test]
+fn the_change_that_came_last_is_made_last() {
+    use std::os::unix::fs::PermissionsExt;
+    let path =
+        |name: &str| std::env::temp_dir().join(format!("undertone-{}-changes-{name}", std::process::id()));
+    let (program, record) = (path("dora"), path("record"));
+    let script = r#"#!/bin/sh
+case "$1" in list) echo the-graph; exit;; esac
+for value; do :; done
+echo "begin $value" >> RECORD
+test "$value" = 1 && sleep 1
+echo "end $value" >> RECORD
+"#;
+    std::fs::write(&record, "").unwrap();
+    std::fs::write(&program, script.replace("RECORD", record.to_str().unwrap())).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let server = Server::with_dora(None, program.clone()).open();
+    server.shared.parameters.probe("the-graph");
+    let change = |value: u32| {
+        let body = format!(r#"{{"node": "fusion", "name": "text-weight", "value": {value}}}"#);
+        assert_eq!(server.ask("POST /parameters", "", &body).0, 202);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| change(1));
+        let begun = Instant::now();
+        while std::fs::read_to_string(&record).unwrap().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the first change is not made");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        change(2);
+    });
+    assert_eq!(std::fs::read_to_string(&record).unwrap(), "begin 1\nend 1\nbegin 2\nend 2\n");
+    std::fs::remove_file(program).unwrap();
+    std::fs::remove_file(record).unwrap();
 }
