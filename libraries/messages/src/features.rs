@@ -21,6 +21,9 @@ pub struct Features {
     pub end: u64,
     /// As in the [`crate::Speech`] message.
     pub phase: Phase,
+    /// What a row is and how it was computed, such as `mfcc kaldi`: a model that was trained on one kind refuses others,
+    /// whose rows may be as wide and mean something else.
+    pub kind: String,
     /// Samples from the start of one frame to the start of the next.
     pub hop: u32,
     /// Values in a frame.
@@ -38,6 +41,7 @@ impl Body for Features {
             field("start", DataType::UInt64),
             field("end", DataType::UInt64),
             field("phase", DataType::Utf8),
+            field("kind", DataType::Utf8),
             field("hop", DataType::UInt32),
             field("width", DataType::UInt32),
             field("values", list_type(DataType::Float32)),
@@ -50,6 +54,7 @@ impl Body for Features {
             u64_column(self.start),
             u64_column(self.end),
             text_column(self.phase.name()),
+            text_column(&self.kind),
             u32_column(self.hop),
             u32_column(self.width),
             floats_column(self.values),
@@ -62,6 +67,7 @@ impl Body for Features {
             start: columns.u64("start")?,
             end: columns.u64("end")?,
             phase: Phase::read(columns, "phase")?,
+            kind: columns.text("kind")?.to_owned(),
             hop: columns.u32("hop")?,
             width: columns.u32("width")?,
             values: columns.floats("values")?,

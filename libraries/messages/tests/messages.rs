@@ -34,10 +34,10 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn features()(segment: u64, start: u64, end: u64, phase in name(Phase::ALL), width in 1u32..50, frames in 0usize..20)
+    fn features()(segment: u64, start: u64, end: u64, phase in name(Phase::ALL), kind: String, width in 1u32..50, frames in 0usize..20)
         -> Features {
         let values: Vec<f32> = (0..width as usize * frames).map(|value| value as f32).collect();
-        Features { segment, start, end, phase, hop: 160, width, values: values.into() }
+        Features { segment, start, end, phase, kind, hop: 160, width, values: values.into() }
     }
 }
 

@@ -32,7 +32,7 @@ fn expected(name: &str) -> Value {
             "segment": 5, "start": 800, "end": 1824, "phase": "open", "samples": samples, "probability": 0.5,
         }),
         "mfcc/features" => json!({
-            "segment": 5, "start": 800, "end": 1824, "phase": "more", "hop": 160, "width": 4, "values": samples,
+            "segment": 5, "start": 800, "end": 1824, "phase": "more", "kind": "mfcc kaldi", "hop": 160, "width": 4, "values": samples,
         }),
         "acoustic/emotion" => json!({
             "segment": 5, "start": 800, "end": 1824, "modality": "voice", "scope": "segment", "labels": labels,

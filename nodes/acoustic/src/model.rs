@@ -41,6 +41,8 @@ impl Kind {
 /// The field `feature` of the `config.json` of a model that hears rows of the mfcc node.
 #[derive(Debug, Deserialize)]
 struct FrameFields {
+    /// The mfcc node's preset and, as its messages have it, what differs from it. Rows of any kind unless given.
+    preset: Option<String>,
     /// Coefficients in a frame, without deltas.
     coefficients: usize,
     /// Order of the deltas that follow the coefficients.
@@ -199,6 +201,7 @@ impl Classifier {
 pub struct AcousticModel {
     pub(crate) classifier: Classifier,
     frames: Frames,
+    kind: Option<String>,
 }
 
 impl AcousticModel {
@@ -210,10 +213,18 @@ impl AcousticModel {
     pub fn load(arguments: &Arguments) -> Result<Self, ModelError> {
         load_runtime(arguments.onnxruntime.as_deref())?;
         let folder = ModelFolder::find(&arguments.model)?;
-        let frames = Frames::read(&folder.config()?)?;
+        let config = folder.config()?;
+        let frames = Frames::read(&config)?;
+        let fields: FrameFields = config.required("feature")?;
+        let kind = fields.preset.map(|preset| format!("mfcc {preset}"));
         let threads = arguments.threads.get();
         let classifier = Classifier::load(&folder, threads, "features", &[1, frames.window, frames.width])?;
-        Ok(Self { classifier, frames })
+        Ok(Self { classifier, frames, kind })
+    }
+
+    /// The kind of rows that it was trained on, if its folder says so.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
     }
 
     pub(crate) fn frames(&self) -> Frames {

@@ -36,6 +36,20 @@ pub enum AcousticError {
         /// Samples from frame to frame, as the model takes them.
         expected_hop: u64,
     },
+    /// Features that are as wide as the model's and something else.
+    #[error(
+        "segment {segment}: features of the kind `{kind}` arrived, but the model {model} was trained on `{expected}`: give the mfcc node the `feature` settings of the model's config.json (--preset and others), or choose another --model"
+    )]
+    Kind {
+        /// The segment.
+        segment: u64,
+        /// What arrived.
+        kind: String,
+        /// The model.
+        model: String,
+        /// What the model was trained on.
+        expected: String,
+    },
     /// A message that does not follow the one before.
     #[error(
         "segment {segment}: `{phase}` arrived while {state}: two outputs may be wired to this input, or the sender breaks the order open, more, final"
@@ -62,6 +76,7 @@ pub enum AcousticError {
 pub struct Acoustic {
     model: Arc<Mutex<AcousticModel>>,
     frames: Frames,
+    kind: Option<String>,
     /// Samples from one estimate to the next.
     interval: u64,
     open: Option<Segment>,
@@ -70,17 +85,27 @@ pub struct Acoustic {
 impl Acoustic {
     fn check(&self, input: &Features) -> Result<(), AcousticError> {
         let Frames { width, hop, .. } = self.frames;
-        if input.width as usize == width && u64::from(input.hop) == hop {
-            return Ok(());
+        let segment = input.segment;
+        let model = || lock(&self.model).classifier.identity().to_owned();
+        if input.width as usize != width || u64::from(input.hop) != hop {
+            return Err(AcousticError::Features {
+                segment,
+                width: input.width,
+                hop: input.hop,
+                model: model(),
+                expected_width: width,
+                expected_hop: hop,
+            });
         }
-        Err(AcousticError::Features {
-            segment: input.segment,
-            width: input.width,
-            hop: input.hop,
-            model: lock(&self.model).classifier.identity().to_owned(),
-            expected_width: width,
-            expected_hop: hop,
-        })
+        match &self.kind {
+            Some(expected) if *expected != input.kind => Err(AcousticError::Kind {
+                segment,
+                kind: input.kind.clone(),
+                model: model(),
+                expected: expected.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The segment that the message belongs to; `Open` begins it.
@@ -192,7 +217,9 @@ impl Factory for AcousticFactory {
 
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Acoustic, AcousticError> {
         let frames = lock(&self.model).frames();
-        Ok(Acoustic { model: Arc::clone(&self.model), frames, interval: interval(arguments), open: None })
+        let kind = lock(&self.model).kind().map(str::to_owned);
+        let model = Arc::clone(&self.model);
+        Ok(Acoustic { model, frames, kind, interval: interval(arguments), open: None })
     }
 
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Acoustic) -> Result<(), AcousticError> {

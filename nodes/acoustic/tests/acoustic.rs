@@ -49,6 +49,7 @@ fn features(segment: u64, start: u64, end: u64, phase: Phase, values: &[f32]) ->
         start,
         end,
         phase,
+        kind: "mfcc kaldi".to_owned(),
         hop: HOP as u32,
         width: WIDTH as u32,
         values: values.to_vec().into(),
@@ -335,7 +336,8 @@ fn mfcc(samples: &[f32]) -> Vec<Features> {
         let mut values = Vec::new();
         extractor.push(samples, &mut values);
         let (hop, width) = (config.hop as u32, extractor.width() as u32);
-        Features { segment: 0, start: 0, end, phase, hop, width, values: values.into() }
+        let kind = config.kind();
+        Features { segment: 0, start: 0, end, phase, kind, hop, width, values: values.into() }
     };
     let mut messages = vec![message(Phase::Open, &[])];
     messages.extend(samples.chunks(2048).map(|samples| message(Phase::More, samples)));
@@ -366,6 +368,19 @@ fn the_default_model_takes_what_the_mfcc_node_makes_by_default() {
     let distance: f32 = low.iter().zip(&high).map(|(low, high)| (low - high).abs()).sum();
     assert!(distance > 0.1, "{low:?} {high:?}");
     assert!(hear(&buzz(0.3, 90.0, 0.05))[0].reason.contains("too short"));
+}
+
+#[test]
+fn features_of_another_kind_are_refused_with_both_although_they_are_as_wide() {
+    let arguments = Arguments::try_parse_from(["acoustic"]).unwrap();
+    let mut stage = AcousticFactory::load(&arguments).unwrap().create(&arguments, &"session".into()).unwrap();
+    let librosa = mfcc(&buzz(0.3, 90.0, 0.05)).remove(0);
+    let message = error(&mut stage, Features { kind: "mfcc librosa".to_owned(), ..librosa }).to_string();
+    for part in
+        ["segment 0", "`mfcc librosa` arrived", "acoustic-cnn@", "trained on `mfcc kaldi`", "--preset"]
+    {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
 }
 
 /// Cuts the features into messages at `cuts`; the phases stay open, more, final.

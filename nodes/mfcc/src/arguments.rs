@@ -190,6 +190,19 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_called_by_the_preset_and_what_differs_from_it() {
+        let kind = |line: &str| config(line).unwrap().kind();
+        assert_eq!(kind(""), "mfcc kaldi");
+        assert_eq!(kind("--preset librosa"), "mfcc librosa");
+        assert_eq!(kind("--coefficients 40 --lifter 22"), "mfcc kaldi");
+        assert_eq!(kind("--coefficients 20"), "mfcc kaldi coefficients=20");
+        assert_eq!(
+            kind("--preset htk --normalise mean --energy true"),
+            "mfcc htk energy=true normalise=Mean { frames: 300 }"
+        );
+    }
+
+    #[test]
     fn what_cannot_be_names_the_argument() {
         let refused = |line: &str, name: &str| {
             let message = config(line).unwrap_err();

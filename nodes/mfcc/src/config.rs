@@ -360,6 +360,54 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// What its rows are called in messages: `mfcc` and the preset, such as `mfcc kaldi`, and what differs from it, such as
+    /// `mfcc kaldi coefficients=20`. Of several presets the one that differs least.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let presets = Preset::value_variants().iter();
+        let nearest = presets.min_by_key(|preset| self.differences(&preset.config()).len());
+        let preset = nearest.copied().unwrap_or(Preset::Kaldi);
+        let name = preset.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        [vec!["mfcc".to_owned(), name], self.differences(&preset.config())].concat().join(" ")
+    }
+
+    /// Every parameter that is another one in `base`.
+    fn differences(&self, base: &Self) -> Vec<String> {
+        macro_rules! differing {
+            ($($field:ident),*) => {{
+                // Without `..`, so that none can be forgotten.
+                let Self { $($field),* } = self;
+                [$((*$field != base.$field).then(|| format!("{}={:?}", stringify!($field), $field))),*]
+            }};
+        }
+        let fields = differing!(
+            sample_rate,
+            frame_length,
+            hop,
+            edges,
+            scale,
+            remove_dc,
+            pre_emphasis,
+            window,
+            fft,
+            spectrum,
+            mels,
+            low_hz,
+            high_hz,
+            mel_scale,
+            triangles,
+            area_normalised,
+            log,
+            coefficients,
+            dct,
+            lifter,
+            energy,
+            normalise,
+            deltas
+        );
+        fields.into_iter().flatten().collect()
+    }
+
     /// Values in one row: coefficients and their deltas.
     #[must_use]
     pub fn width(&self) -> usize {

@@ -49,6 +49,7 @@ struct Open {
 /// The features of one session. Every segment begins with a fresh extractor.
 pub struct Mfcc {
     config: Config,
+    kind: String,
     extractor: Extractor,
     open: Option<Open>,
     rows: Vec<f32>,
@@ -61,7 +62,8 @@ impl Mfcc {
     ///
     /// Parameters that contradict each other.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { config: config.clone(), extractor: Extractor::new(config)?, open: None, rows: Vec::new() })
+        let extractor = Extractor::new(config)?;
+        Ok(Self { config: config.clone(), kind: config.kind(), extractor, open: None, rows: Vec::new() })
     }
 
     /// Checks that a message continues the open segment, or opens the next one, without a hole in its samples.
@@ -115,6 +117,7 @@ impl Stage for Mfcc {
             start: input.start,
             end: input.end,
             phase: input.phase,
+            kind: self.kind.clone(),
             hop: as_u32(self.extractor.hop()),
             width: as_u32(self.extractor.width()),
             values: ScalarBuffer::from(std::mem::take(&mut self.rows)),
@@ -203,7 +206,7 @@ mod tests {
             assert_eq!(values(&features(piece)), values(&whole), "pieces of {piece}");
         }
         assert_eq!((whole[1].phase, whole[1].start, whole[1].end), (Phase::Final, 1_000, 7_000));
-        assert_eq!((whole[0].hop, whole[0].width), (160, 40));
+        assert_eq!((whole[0].kind.as_str(), whole[0].hop, whole[0].width), ("mfcc kaldi", 160, 40));
     }
 
     #[test]

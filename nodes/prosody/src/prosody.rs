@@ -237,6 +237,7 @@ impl Prosody {
             start: speech.start,
             end: speech.end,
             phase: speech.phase,
+            kind: "prosody".to_owned(),
             hop: HOP as u32,
             width: COLUMNS.len() as u32,
             values: ScalarBuffer::from(std::mem::take(&mut self.row)),

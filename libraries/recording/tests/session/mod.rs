@@ -150,7 +150,8 @@ pub fn said() -> impl Strategy<Value = Said> {
             })
         ),
         (any::<(u64, u64, u64)>(), phases(), floats()).prop_map(|((segment, start, end), phase, values)| {
-            Said::Features(Features { segment, start, end, phase, hop: 160, width: 1, values: values.into() })
+            let (kind, values) = (String::new(), values.into());
+            Said::Features(Features { segment, start, end, phase, kind, hop: 160, width: 1, values })
         }),
         emotion().prop_map(Said::Emotion),
         transcript().prop_map(Said::Transcript),
@@ -219,6 +220,7 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
             start,
             end,
             phase: Phase::More,
+            kind: "mfcc kaldi".to_owned(),
             hop: 160,
             width: 4,
             values: samples.into(),
