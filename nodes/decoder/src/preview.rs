@@ -21,6 +21,11 @@ impl Previews {
         Self { schedule, agreement: Agreement::default(), next: 0, recognised: None }
     }
 
+    /// The same with other arguments: what stands goes on standing, and what was recognised ahead with the old ones is dropped.
+    pub(crate) fn adjusted(self, arguments: &Arguments) -> Self {
+        Self { schedule: Schedule::every(arguments.preview_ms), recognised: None, ..self }
+    }
+
     /// Whether an encoding is to be recognised ahead of its time. One without frames takes an announced end back.
     pub(crate) fn is_due(&self, encoding: &Encoding) -> bool {
         let open = encoding.frames > 0 && encoding.segment >= self.next;

@@ -243,7 +243,8 @@ impl Factory for DecoderFactory {
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Decoder) -> Result<(), DecoderError> {
         let changed = Decoder::new(arguments, self.recogniser.clone())?;
         let heard = std::mem::take(&mut stage.heard);
-        *stage = Decoder { order: stage.order, heard, ..changed };
+        let previews = std::mem::replace(&mut stage.previews, Previews::new(arguments)).adjusted(arguments);
+        *stage = Decoder { order: stage.order, heard, previews, ..changed };
         Ok(())
     }
 }

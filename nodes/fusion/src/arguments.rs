@@ -28,8 +28,9 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     pub weighting: Weighting,
 
-    /// What was learned about the inputs' models, for `--weighting learned`, and for probabilities that are calibrated
-    /// however they are weighted: a folder, or its name under models/ or models/prepared/.
+    /// What was learned about the inputs' models, for `--weighting learned`, and for probabilities of the other weightings
+    /// that are nearer to how often they are right, at the default `--text-weight`: a folder, or its name under models/ or
+    /// models/prepared/. The model's card says how near.
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
 
@@ -53,8 +54,8 @@ pub struct Arguments {
 
     /// How long a segment waits for an input beyond the time at which it is due, as `text=400`; then its result does without,
     /// and so do the next ones until the input is heard again. It is due after as long behind the end of the segment as it
-    /// took at the most for its last 20, and longer for a segment that is longer than those, but 2 s at the least and 10 s
-    /// at the most; 10 s as long as nothing is known. A session ends without an input that does not end it so long behind
+    /// took at the most, but for once, for its last 20, and longer for a segment that is longer than those, but 2 s at the
+    /// least and 10 s at the most; 10 s as long as nothing is known. A session ends without an input that does not end it so long behind
     /// the last result. Repeat it for each input; without it, a result waits for as long as it takes. For live graphs:
     /// results then depend on the clock.
     #[arg(long, value_name = "INPUT=MILLISECONDS")]

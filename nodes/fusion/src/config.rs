@@ -86,7 +86,7 @@ impl Config {
     /// # Errors
     ///
     /// An argument names an input that is not wired, an input has no weight, the weights leave nothing, or an argument
-    /// needs a model.
+    /// needs a model or does not go with one.
     pub fn new(
         arguments: &Arguments,
         inputs: Inputs,
@@ -99,6 +99,9 @@ impl Config {
             if wanted && model.is_none() {
                 return Err(FusionError::NoModel { argument });
             }
+        }
+        if model.is_some() && arguments.pooling != Pooling::Segment {
+            return Err(FusionError::PooledWindows);
         }
         let weights = weights(arguments, &inputs)?;
         let mut mappings: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();

@@ -144,6 +144,11 @@ pub enum FusionError {
         /// The argument.
         argument: &'static str,
     },
+    /// The model of fusion was not fitted on what is pooled.
+    #[error(
+        "--model was fitted on estimates of whole segments and would take those of windows for surer than they are: leave out --pooling, or --model (and `--weighting learned`)"
+    )]
+    PooledWindows,
     /// The model of fusion was fitted on other models than those that are wired.
     #[error(
         "segment {segment}: {model} knows nothing of the results of {found} together; it was fitted on {known}. Wire these models, leave out --model (and `--weighting learned`), or fit another on yours with models/train/fusion"

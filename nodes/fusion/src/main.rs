@@ -121,7 +121,7 @@ impl Closings {
         if let Some(segment) = closed {
             self.waiting.closed(&message.session, segment, &delivery.input, Instant::now());
         }
-        if self.owed.take(&message.session, delivery.input.clone(), message.body.is_none()) {
+        if self.owed.take(&message.session, &delivery.input, message.body.is_none()) {
             return false;
         }
         if let Some(segment) = closed {
@@ -164,14 +164,10 @@ impl Closings {
     /// Takes note of a result, or of the end of a session's results. Gives what caused it.
     fn done(&mut self, session: &SessionId, segment: Option<u64>) -> Option<Trace> {
         self.waiting.done(session, segment, Instant::now());
-        match segment {
-            Some(segment) => self.causes.remove(&(session.clone(), segment)),
-            None => {
-                // Those of segments that were given up.
-                self.causes.retain(|(known, _), _| known != session);
-                None
-            }
-        }
+        let cause = segment.and_then(|segment| self.causes.remove(&(session.clone(), segment)));
+        // Results come in order. What an input that was given up closed since has no result to come.
+        self.causes.retain(|(of, number), _| of != session || segment.is_some_and(|done| *number > done));
+        cause
     }
 }
 

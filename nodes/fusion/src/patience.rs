@@ -9,6 +9,8 @@ use undertone_stage::JoinSessions;
 
 /// From so many of an input's last segments follows when the next is due.
 const REMEMBERED: usize = 20;
+/// From so many on the slowest of them may be an accident.
+const ENOUGH: usize = 5;
 /// When a segment is due of an input that has closed none yet, and the latest that any is due.
 const LATEST: Duration = Duration::from_secs(10);
 /// The earliest that one is due. Where ends are worked ahead most segments are closed at once, but not one whose end nobody
@@ -124,11 +126,17 @@ impl Waiting {
         self.patience.iter().rfind(|patience| patience.input == input).map(|patience| patience.time)
     }
 
-    /// How long behind a segment's end an input usually closes it: as long as it took at the most of late, and longer for a
-    /// segment that is longer than all of those.
+    /// How long behind a segment's end an input usually closes it: as long as it took at the most of late, but for once, and
+    /// longer for a segment that is longer than all of those.
     fn due(&self, input: &str, samples: u64) -> Duration {
         let delays = || self.delays.get(input).into_iter().flatten();
-        let Some(slowest) = delays().map(|delay| delay.time).max() else { return LATEST };
+        let mut times: Vec<Duration> = delays().map(|delay| delay.time).collect();
+        times.sort_unstable();
+        // One that stood still for once does not make it usual.
+        if times.len() >= ENOUGH {
+            times.pop();
+        }
+        let Some(slowest) = times.last() else { return LATEST };
         let longest = delays().map(|delay| delay.samples).max().unwrap_or(0).max(1);
         let longer = (samples as f64 / longest as f64).max(1.0);
         Duration::try_from_secs_f64(slowest.as_secs_f64() * longer).unwrap_or(LATEST).clamp(EARLIEST, LATEST)
@@ -212,6 +220,7 @@ mod tests {
         for _ in 0..REMEMBERED {
             bench.close(segment, 100);
         }
+        bench.close(segment, 9_000);
         assert_eq!(bench.next(1_000), Some((Some(segment), 1_400)), "2 s at the least");
         bench.close(segment + 1, 9_000);
         assert_eq!(bench.next(1_000), Some((Some(segment), 1_400)), "nobody knows when that ended");

@@ -42,13 +42,17 @@ fn voice_alone() -> Value {
 }
 
 fn config(fits: &[Value], labels: [&str; 3], words: &[&str]) -> Config {
+    try_config(fits, labels, words).unwrap()
+}
+
+fn try_config(fits: &[Value], labels: [&str; 3], words: &[&str]) -> Result<Config, FusionError> {
     let folder = tempfile::tempdir().unwrap();
     let model = json!({"labels": labels, "fits": fits}).to_string();
     std::fs::write(folder.path().join("config.json"), model).unwrap();
     let model = Model::load(folder.path()).unwrap();
     let arguments = Arguments::try_parse_from(["fusion"].iter().chain(words)).unwrap();
     let inputs = Inputs::new(["speech", "acoustic", "text"]).unwrap();
-    Config::new(&arguments, inputs, Some(Arc::new(model))).unwrap()
+    Config::new(&arguments, inputs, Some(Arc::new(model)))
 }
 
 const LABELS: [&str; 3] = ["negative", "neutral", "positive"];
@@ -126,6 +130,14 @@ fn models_that_were_not_fitted_together_are_named() {
     assert!(found.contains(&format!("{TEXT} and {VOICE} together; it was fitted on {VOICE}.")), "{found}");
     let found = error(&[both(), voice_alone()], ["bad", "good", "so-so"]);
     assert!(found.contains("bad, good, so-so") && found.contains("negative, neutral, positive"), "{found}");
+}
+
+#[test]
+fn a_model_of_whole_segments_does_not_calibrate_pooled_windows() {
+    for pooling in ["mean", "max"] {
+        let error = try_config(&[both()], LABELS, &["--pooling", pooling]).unwrap_err().to_string();
+        assert!(error.contains("whole segments") && error.contains("--pooling"), "{error}");
+    }
 }
 
 #[test]
