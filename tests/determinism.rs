@@ -23,10 +23,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Graph, kill, repository};
+use harness::{Graph, kill, repository, wait_for};
 use undertone_recording::{Comparison, ExceptionKind, Manifest, Options, compare};
 
 /// A few seconds of speech with pauses: two utterances, so that branches can run ahead of one another.
@@ -219,9 +218,8 @@ fn a_killed_node_is_on_record() {
     let recording = graph.recording();
     let outcome = graph.run_with(|folder| {
         // The source is the last of the recorded nodes to speak, so the recording has begun.
-        while !folder.join("recording/vad/speech.arrows").exists() {
-            sleep(Duration::from_millis(20));
-        }
+        let begun = folder.join("recording/vad/speech.arrows");
+        wait_for("the recording", Duration::from_secs(60), || begun.exists());
         kill("decoder", folder);
     });
     outcome.expect_failure(&["decoder/transcript"]);

@@ -11,33 +11,25 @@ mod client;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Graph, Outcome, alone, find_process, kill, repository, transcripts, word_error_rate};
+use harness::{
+    Graph, Outcome, alone, find_process, kill, repository, signal, transcripts, wait_for, word_error_rate,
+};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
-use client::{
-    Client, await_status, free_port, open_files, own_memory, parent, recording, request, signal, stats,
-};
+use client::{Client, await_status, free_port, open_files, own_memory, parent, recording, request, stats};
 
 /// Runs the gateway's graph, and `test` meanwhile, which ends the graph.
 fn run(name: &str, arguments: &str, test: impl FnOnce(u16, &Path) + Send + 'static) -> Outcome {
     let port = free_port();
     let graph = Graph::open("dataflows/gateway.yml", name)
         .args("gateway", &format!("--listen 127.0.0.1:{port} {arguments}"));
-    graph.run_with(move |folder| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| test(port, folder)));
-        if let Err(panic) = outcome {
-            // Otherwise the graph would run on.
-            signal("-INT", parent(find_process("gateway", folder)));
-            resume_unwind(panic);
-        }
-    })
+    graph.run_with(move |folder| test(port, folder))
 }
 
 /// A session that says what is in a recording.
@@ -138,7 +130,7 @@ fn eight_clients_are_heard_at_once_each_for_itself() {
         // Dora's stop, with a client in the middle of its speech.
         let mut client = Client::connect(port, "");
         client.speak(&recording("jfk.flac")[..32_000], 1);
-        signal("-INT", parent(find_process("gateway", folder)));
+        signal("INT", parent(find_process("gateway", folder)));
         assert_eq!(client.until_closed(), 1001, "{:?}", client.closed);
     });
     outcome.expect_success();
@@ -175,7 +167,7 @@ fn what_clients_do_wrong_harms_nobody_else() {
         assert_eq!(client.results("final")[0]["profile"], "audio_only");
         let mut client = Client::connect(port, "");
         client.until("ready");
-        signal("-TERM", process);
+        signal("TERM", process);
         assert_eq!(client.until_closed(), 1001, "{:?}", client.closed);
     });
     outcome.expect_failure(&["decoder"]);
@@ -187,7 +179,7 @@ struct Processes(Vec<Child>);
 impl Drop for Processes {
     fn drop(&mut self) {
         for process in self.0.iter_mut().rev() {
-            signal("-INT", process.id());
+            signal("INT", process.id());
             let _ = process.wait();
         }
     }
@@ -213,10 +205,8 @@ fn arguments_of_other_nodes_change_under_a_coordinator() {
     processes.0.push(dora(&["coordinator", "--port", &coordinator, "--store", "memory"]).spawn().unwrap());
     let daemon = ["daemon", "--coordinator-port", &coordinator, "--local-listen-port", &local];
     let begun = Instant::now();
-    while TcpStream::connect(format!("127.0.0.1:{coordinator}")).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "no coordinator");
-        thread::sleep(Duration::from_millis(50));
-    }
+    let address = format!("127.0.0.1:{coordinator}");
+    wait_for("the coordinator", Duration::from_secs(30), || TcpStream::connect(&address).is_ok());
     processes.0.push(dora(&daemon).spawn().unwrap());
     // The daemon takes a moment to tell the coordinator of itself.
     while !dora(&["start", "--detach", "graph.yml"]).status().unwrap().success() {

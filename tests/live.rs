@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::{
-    Graph, Outcome, find_process, normalise, repository, signal, soak, transcripts, word_error_rate,
+    Graph, Outcome, find_process, normalise, repository, signal, soak, transcripts, wait_for, word_error_rate,
 };
 use serde_json::Value;
 use undertone_messages::{Body, Emotion, Encoding, Message, Scope, Transcript, TranscriptStatus};
@@ -165,18 +165,9 @@ fn an_announced_end_is_encoded_once_and_taken_back_if_speech_goes_on() {
     }
 }
 
-/// Waits until the results of a graph that runs are as they should be.
-fn wait_for(folder: &Path, limit: Duration, wanted: impl Fn(&str) -> bool) {
-    let path = folder.join("results.jsonl.partial");
-    let begun = Instant::now();
-    loop {
-        let results = std::fs::read_to_string(&path).unwrap_or_default();
-        if wanted(&results) {
-            return;
-        }
-        assert!(begun.elapsed() < limit, "after {limit:?} the results are `{results}`");
-        sleep(Duration::from_millis(20));
-    }
+/// How many results a graph that runs in `folder` has given.
+fn results(folder: &Path) -> usize {
+    std::fs::read_to_string(folder.join("results.jsonl.partial")).map_or(0, |text| text.lines().count())
 }
 
 /// The text node stands still for a while, as one does whose machine is out of memory, and then goes on.
@@ -193,7 +184,7 @@ fn results_go_on_without_a_branch_that_is_silent_and_with_it_when_it_is_back() {
         .run_with(|folder| {
             let text = find_process("text", folder);
             // Then it is known when the text is due, and several short segments come.
-            wait_for(folder, Duration::from_secs(90), |results| results.lines().count() >= 7);
+            wait_for("the seventh result", Duration::from_secs(90), || results(folder) >= 7);
             signal("STOP", text);
             // Longer than the 10 s after which zenoh, by default, takes a process for dead.
             sleep(Duration::from_secs(12));
@@ -230,7 +221,7 @@ fn a_session_ends_without_a_branch_that_is_silent() {
         .run_with(|folder| {
             let text = find_process("text", folder);
             // Once the first session has its result, it is known when the text is due.
-            wait_for(folder, Duration::from_secs(60), |results| !results.is_empty());
+            wait_for("the first result", Duration::from_secs(60), || results(folder) > 0);
             sleep(Duration::from_secs(8));
             signal("STOP", text);
             // The second ends in this time, the third does not.

@@ -15,7 +15,9 @@ use std::sync::mpsc::channel;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use harness::{Graph, Outcome, find_process, normalise, repository, signal, transcripts, word_error_rate};
+use harness::{
+    Graph, Outcome, find_process, normalise, repository, signal, transcripts, wait_for, word_error_rate,
+};
 use tempfile::TempDir;
 use undertone_messages::{AudioFrame, Message};
 use undertone_recording::{ExceptionKind, Manifest, TopicReader};
@@ -64,7 +66,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn();
         self.process = Some(child.unwrap_or_else(|error| panic!("pulseaudio: {error}; run `./setup test`")));
-        wait_for("the sound server", || !self.listed("sinks").is_empty());
+        wait_for("the sound server", PATIENCE, || !self.listed("sinks").is_empty());
     }
 
     fn kill(&mut self) {
@@ -101,7 +103,7 @@ impl Server {
 
     /// Waits until the node listens.
     fn wait_for_listener(&self) {
-        wait_for("the microphone to be opened", || !self.listed("source-outputs").is_empty());
+        wait_for("the microphone to be opened", PATIENCE, || !self.listed("source-outputs").is_empty());
         // The first samples come within a second, when the server has found its pace, and the session begins with them.
         sleep(Duration::from_millis(1_500));
     }
@@ -122,14 +124,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_there() {
-        assert!(begun.elapsed() < PATIENCE, "{what} has not come");
-        sleep(Duration::from_millis(50));
     }
 }
 

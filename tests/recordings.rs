@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Graph, kill, repository};
+use harness::{Graph, kill, repository, wait_for};
 use undertone_recording::{ExceptionKind, Manifest, Options, State, compare};
 
 /// Two short sessions, recorded in the repository.
@@ -65,9 +65,8 @@ fn a_killed_recorder_leaves_what_it_had() {
     let slow = graph("killed").add_args("source", "--pace realtime").record();
     let folder = slow.recording();
     let outcome = slow.run_with(|folder| {
-        while !folder.join("recording/vad/speech.arrows").exists() {
-            sleep(Duration::from_millis(20));
-        }
+        let begun = folder.join("recording/vad/speech.arrows");
+        wait_for("the recording", Duration::from_secs(60), || begun.exists());
         // Twice the time after which what was recorded is handed to the operating system.
         sleep(Duration::from_secs(2));
         kill("recorder", folder);

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -15,9 +16,13 @@ use tokio_tungstenite::tungstenite::{Error, HandshakeError, Message, WebSocket, 
 /// Nothing that these tests wait for takes longer.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// A port that nobody listens on.
+/// A port that nobody listens on. It is below those that the system gives to connections of its own choice, since a test
+/// may wait for others before its graph listens there.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 100) as u16 * 100;
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    ports.by_ref().take(100).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The answer to a plain request: its status, and all of it.
@@ -227,12 +232,6 @@ pub fn own_memory(process: u32) -> u64 {
 /// How many files and sockets a process has open.
 pub fn open_files(process: u32) -> usize {
     std::fs::read_dir(Path::new("/proc").join(process.to_string()).join("fd")).unwrap().count()
-}
-
-/// Sends a signal to a process.
-pub fn signal(name: &str, process: u32) {
-    let status = std::process::Command::new("kill").args([name, &process.to_string()]).status();
-    assert!(status.unwrap().success());
 }
 
 /// The process that started another.

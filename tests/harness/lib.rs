@@ -12,9 +12,11 @@ mod soak;
 
 use std::fs;
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -277,7 +279,8 @@ impl Graph {
         self.run_with(|_| {})
     }
 
-    /// Runs the graph to its end, and `interfere` meanwhile; it is given the folder of the test.
+    /// Runs the graph to its end, and `interfere` meanwhile; it is given the folder of the test. If it fails, the graph is
+    /// stopped, and the test fails with what the graph has said.
     pub fn run_with(mut self, interfere: impl FnOnce(&Path) + Send + 'static) -> Outcome {
         let results = self.folder.join("results.jsonl");
         if self.nodes_mut().any(|node| node.get("id").and_then(Value::as_str) == Some("sink")) {
@@ -287,14 +290,23 @@ impl Graph {
         fs::write(&graph, serde_yaml_ng::to_string(&self.yaml).unwrap()).unwrap();
         let _one = alone();
         let _load = self.load.then(Load::start);
+        let failed = Arc::new(AtomicBool::new(false));
         let meanwhile = thread::spawn({
-            let folder = self.folder.clone();
-            move || interfere(&folder)
+            let (folder, failed) = (self.folder.clone(), failed.clone());
+            move || {
+                let outcome = catch_unwind(AssertUnwindSafe(|| interfere(&folder)));
+                failed.store(outcome.is_err(), Ordering::Relaxed);
+                outcome
+            }
         });
         // Operators need the virtual environment to be active; nodes must do without.
         let activated = self.nodes_mut().any(|node| node.contains_key("operator"));
-        let (code, log) = dora(&["run", graph.to_str().unwrap()], &self.folder, activated, self.watchdog);
-        meanwhile.join().unwrap();
+        let arguments = ["run", graph.to_str().unwrap()];
+        let (code, log) = dora(&arguments, &self.folder, activated, self.watchdog, &failed);
+        if let Err(panic) = meanwhile.join().unwrap() {
+            println!("{log}");
+            resume_unwind(panic);
+        }
         // A run that failed leaves what it had under another name.
         let partial = results.with_extension("jsonl.partial");
         let results =
@@ -308,7 +320,7 @@ impl Graph {
         let graph = self.folder.join("graph.yml");
         fs::write(&graph, serde_yaml_ng::to_string(&self.yaml).unwrap()).unwrap();
         let arguments = ["validate", "--strict-types", graph.to_str().unwrap()];
-        let (code, log) = dora(&arguments, &self.folder, false, WATCHDOG);
+        let (code, log) = dora(&arguments, &self.folder, false, WATCHDOG, &AtomicBool::new(false));
         Outcome { code, log, results: Vec::new() }
     }
 }
@@ -340,8 +352,14 @@ fn absolute(node: &mut Mapping, key: &str, base: &Path) {
     }
 }
 
-/// Runs dora's command line and gives its exit code and all that it printed.
-fn dora(arguments: &[&str], folder: &Path, activated: bool, watchdog: Duration) -> (Option<i32>, String) {
+/// Runs dora's command line, until its end or until `stop`, and gives its exit code and all that it printed.
+fn dora(
+    arguments: &[&str],
+    folder: &Path,
+    activated: bool,
+    watchdog: Duration,
+    stop: &AtomicBool,
+) -> (Option<i32>, String) {
     let environment = repository().join(".venv/bin");
     let program = environment.join("dora");
     assert!(program.exists(), "{} is missing; run `make setup`", program.display());
@@ -367,6 +385,9 @@ fn dora(arguments: &[&str], folder: &Path, activated: bool, watchdog: Duration) 
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
+        if stop.swap(false, Ordering::Relaxed) {
+            signal("INT", child.id());
+        }
         if begun.elapsed() > watchdog {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -387,6 +408,15 @@ fn collect(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String>
         let _ = stream.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+/// Waits until something is there.
+pub fn wait_for(what: &str, limit: Duration, mut is_there: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_there() {
+        assert!(begun.elapsed() < limit, "{what} has not come in {limit:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Waits for the process of a node of the graph that runs in `folder`, and gives its number. Nodes run in the folder of

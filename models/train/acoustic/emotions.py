@@ -1,8 +1,9 @@
-"""From logits of the eight emotions to those of the three labels, inside the models and outside. NumPy alone."""
+"""From logits of the eight emotions to those of the three labels, inside the models and outside, and what is said of both."""
 
 import numpy
 from clips import EMOTIONS, LABEL_OF_EMOTION, LABELS
 from onnx import helper
+from report import Report
 
 
 def gathering():
@@ -47,3 +48,19 @@ def calibration(fitted):
     """The fields of what `measures` fitted."""
     temperature, share = fitted
     return {"temperature": temperature} | ({"uniform_share": share} if share else {})
+
+
+def report(name, logits, emotions, fold, fit, whole):
+    """Prints the figures, calibrated as they are served, and gives the report on the three labels.
+
+    `whole` are the logits, emotions and folds of the clips that the calibration is fitted on.
+    """
+
+    def labels(logits, emotions, fold):
+        return label_logits(logits), LABEL_OF_EMOTION[emotions], fold
+
+    names = [emotion for emotion, *_ in EMOTIONS]
+    Report(f"eight emotions, {name}", names, logits, emotions, fold, fit, whole).show()
+    of_labels = Report(f"three labels, {name}", LABELS, *labels(logits, emotions, fold), fit, labels(*whole))
+    of_labels.show()
+    return of_labels

@@ -11,10 +11,10 @@ import clips
 import numpy
 import onnxruntime
 import torch
-from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION, LABELS
-from emotions import configuration, gathering, label_logits, label_nodes
-from measures import cross_fitted, temperature_alone
-from report import Report, write_manifest
+from clips import EMOTIONS, FOLDS, LABELS
+from emotions import configuration, gathering, label_logits, label_nodes, report
+from measures import temperature_alone
+from report import write_manifest
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -309,7 +309,6 @@ def main():
     torch.set_num_threads(1)  # The same sums in the same order on every machine.
 
     paths, emotions, actors = clips.find(arguments.data)
-    labels, width = LABEL_OF_EMOTION[emotions], None
     values = pooled_clips(paths, arguments.noise, COPIES, "int8", arguments.states)
     width = values.shape[-1] // 2 // len(LAYERS)
     fp32 = pooled_clips(paths, arguments.noise, 1, "fp32", arguments.states)
@@ -319,15 +318,12 @@ def main():
     logits = held_out(values, emotions, actors, heard)
     outputs = configuration(logits[0], emotions, temperature_alone)
     fold = clips.folds(actors)
-    clean = {"on": (logits[0], emotions, fold)}, {"on": (label_logits(logits[0]), labels, fold)}
-    for name, of_set in zip(names, logits, strict=True):
-        Report(f"eight emotions, {name}", [name for name, *_ in EMOTIONS], of_set, emotions, fold, **clean[0]).show()
-        Report(f"three labels, {name}", LABELS, label_logits(of_set), labels, fold, **clean[1]).show()
-    report = Report("acoustic-whisper, held-out speakers", LABELS, label_logits(logits[0]), labels, fold)
-    report.plot(arguments.output / "reliability.png")
+    whole = (logits[0], emotions, fold)
+    reports = [report(name, of_set, emotions, fold, temperature_alone, whole) for name, of_set in zip(names, logits, strict=True)]
+    reports[0].name = "acoustic-whisper, held-out speakers"
+    reports[0].plot(arguments.output / "reliability.png")
     if arguments.held_out:
-        found = cross_fitted(label_logits(logits[0]), labels, fold)
-        numpy.savez(arguments.held_out, names=[path.stem for path in paths], probabilities=found, labels=labels, fold=fold)
+        reports[0].save(arguments.held_out, paths)
 
     write = lambda folder: anomalies.write(paths, arguments.noise, arguments.speech, folder)
     sounds, (kinds, sources) = pooled(write, "int8", arguments.states)

@@ -49,6 +49,11 @@ class Report:
         """The reliability diagram in numbers, after calibration."""
         return reliability_table(self.after, self.labels)
 
+    def save(self, path, clips):
+        """The probabilities of `clips`, files, for fusion."""
+        names = [clip.stem for clip in clips]
+        numpy.savez(path, names=names, probabilities=self.after, labels=self.labels, fold=self.fold)
+
     def plot(self, path):
         curves = {"before calibration": self.before, "after calibration": self.after}
         plot_reliability(path, self.name, curves, self.labels)

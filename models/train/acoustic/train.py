@@ -11,10 +11,10 @@ import clips
 import numpy
 import onnxruntime
 import torch
-from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION, LABELS, RATE
-from emotions import configuration, gathering, label_logits
-from measures import cross_fitted, temperature_and_share
-from report import Report, write_manifest
+from clips import EMOTIONS, FOLDS, RATE
+from emotions import configuration, gathering, report
+from measures import temperature_and_share
+from report import write_manifest
 from torch import nn
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -193,19 +193,6 @@ def held_out(clip_features, emotions, actors):
     return found
 
 
-def report(name, found, of_clips, emotions, fold):
-    """Prints the figures, calibrated as they are served, by whole clips, and gives the report on the three labels."""
-    pieces = [len(of_clip) for of_clip in found]
-    scores, truth, fold_of_pieces = numpy.concatenate(found), numpy.repeat(emotions, pieces), numpy.repeat(fold, pieces)
-    names, whole = [emotion for emotion, *_ in EMOTIONS], (of_clips, emotions, fold)
-    Report(f"eight emotions, {name}", names, scores, truth, fold_of_pieces, FIT, whole).show()
-    scores, truth = label_logits(scores), LABEL_OF_EMOTION[truth]
-    whole = (label_logits(of_clips), LABEL_OF_EMOTION[emotions], fold)
-    of_labels = Report(f"three labels, {name}", LABELS, scores, truth, fold_of_pieces, FIT, whole)
-    of_labels.show()
-    return of_labels
-
-
 # Export
 
 
@@ -250,18 +237,21 @@ def main():
     torch.use_deterministic_algorithms(True)
 
     paths, emotions, actors = clips.find(arguments.data)
-    labels, fold = LABEL_OF_EMOTION[emotions], clips.folds(actors)
+    fold = clips.folds(actors)
     clip_features = features(paths, arguments.noise, program)
     found = held_out(clip_features, emotions, actors)
     of_clips = numpy.concatenate(found["whole clips"])
     outputs = configuration(of_clips, emotions, FIT)
-    reports = [report(name, of_pieces, of_clips, emotions, fold) for name, of_pieces in found.items()]
+    whole = (of_clips, emotions, fold)
+    reports = []
+    for name, of_pieces in found.items():
+        pieces = [len(of_clip) for of_clip in of_pieces]
+        given = (numpy.concatenate(of_pieces), numpy.repeat(emotions, pieces), numpy.repeat(fold, pieces))
+        reports.append(report(name, *given, FIT, whole))
     reports[0].name = "acoustic-cnn, held-out speakers"
     reports[0].plot(arguments.output / "reliability.png")
     if arguments.held_out:
-        given = cross_fitted(label_logits(of_clips), labels, fold, FIT)
-        names = [path.stem for path in paths]
-        numpy.savez(arguments.held_out, names=names, probabilities=given, labels=labels, fold=fold)
+        reports[0].save(arguments.held_out, paths)
     export(train_all(clip_features, emotions, numpy.arange(len(paths)), 1000), outputs, arguments.output)
 
 

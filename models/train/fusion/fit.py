@@ -175,9 +175,9 @@ def report(parts, modalities):
         learned = weighting == "learned"
         logits = held_out_logits(both, modalities) if learned else linear(both, modalities, weighting)
         name = f"{' and '.join(modalities)}, {weighting}"
+        line(name, logits, both.labels, both.fold, scaled=not learned)
         if not learned:
             line(f"{name}, no temperature", logits, both.labels, both.fold, scaled=False)
-        line(name, logits, both.labels, both.fold, scaled=not learned)
         for part, here in (("acted voices, neutral words", acted), ("words that are meant", ~acted)):
             line(f"… {part}", logits[here], both.labels[here], both.fold[here], scaled=False)
     return held_out_logits(both, modalities), both

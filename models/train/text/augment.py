@@ -13,7 +13,6 @@ import argparse
 import json
 import random
 import re
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -22,12 +21,11 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from data import FILMS, NEGATIVE, POSITIVE, Sentence, load
-from teach import Teacher, teachers_tokenizer
-from train import in_batches
+from data import FILMS, NEGATIVE, POSITIVE, load
+from teach import Teacher
+from train import predict, training_tokenizer
 
 SEED = 7
-BATCH = 64
 BREAK = r"[,;:()]| - |--| (?=but |and |yet |though |because |while |that |with |which |who )"
 JOINTS = [", ", ", ", " and ", ", but ", "; "]
 REPLACED = 0.3  # share of the words that may be replaced
@@ -50,10 +48,12 @@ def main() -> None:
     print(f"{len(reviews)} reviews, {len(made)} made of them", flush=True)
     teacher = Teacher(arguments.mpnet)
     teacher.load_state_dict(load_file(arguments.teacher))
+    texts = reviews + made
+    logits = predict(teacher, training_tokenizer(arguments.mpnet), texts)
+    odds = (logits[:, POSITIVE] - logits[:, NEGATIVE]).tolist()
     with arguments.output.open("w") as file:
-        for texts in (reviews, made):
-            for text, odds in answers(teacher, teachers_tokenizer(arguments.mpnet), texts):
-                file.write(json.dumps({"text": text, "odds": round(odds, 3)}) + "\n")
+        for text, each in zip(texts, odds, strict=True):
+            file.write(json.dumps({"text": text, "odds": round(each, 3)}) + "\n")
 
 
 def make(reviews: list[str], not_these: set[str], chance: random.Random) -> list[str]:
@@ -113,20 +113,6 @@ def replaced(text: str, near: dict[str, list[str]], chance: random.Random) -> st
         return chance.choice(others) if others and chance.random() < REPLACED else match[0]
 
     return re.sub(r"[A-Za-z]+", one, text)
-
-
-def answers(teacher: Teacher, tokenizer: Tokenizer, texts: list[str]):
-    """Each text with how much higher its positive logit is than its negative one."""
-    started, done = time.monotonic(), 0
-    teacher.eval()
-    items = [(tokenizer.encode(text).ids, Sentence("", text, text)) for text in texts]
-    for batch in in_batches(items, BATCH, random.Random(SEED)):
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = teacher(batch["ids"], batch["mask"]).float()
-        yield from zip(batch["texts"], (logits[:, POSITIVE] - logits[:, NEGATIVE]).tolist(), strict=True)
-        done += len(batch["texts"])
-        if done % (BATCH * 20) == 0:
-            print(f"{done}/{len(texts)} {(time.monotonic() - started) / done * 1e3:.0f} ms each", flush=True)
 
 
 if __name__ == "__main__":

@@ -34,13 +34,16 @@ class Model:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         onnx = onnx or folder / "model.onnx"
         self.session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
+        self.inputs = {value.name for value in self.session.get_inputs()}
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
 
     def logits(self, text: str) -> np.ndarray:
         """f32 [labels]."""
         ids = np.array([self.tokenizer.encode(text).ids], dtype=np.int64)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        return self.session.run(["logits"], inputs)[0][0]
+        return self.session.run(["logits"], {name: inputs[name] for name in self.inputs})[0][0]
 
     def all_logits(self, texts: list[str]) -> np.ndarray:
         """f32 [texts, labels]."""

