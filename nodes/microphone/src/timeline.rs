@@ -111,9 +111,9 @@ impl Timeline {
         if samples < least {
             return None;
         }
-        self.lose(samples);
+        let loss = self.lose(samples, LossCause::Away);
         self.intake.tell_loss();
-        Some(Loss { cause: LossCause::Away, at, samples })
+        Some(loss)
     }
 
     /// Takes a block whose first sample was captured at `captured`, since some start, as far as its arrival tells. Tells
@@ -149,11 +149,10 @@ impl Timeline {
     fn begin(&mut self, stream: &mut Stream, captured: Duration) -> Loss {
         let at = self.intake.position();
         let samples = self.clock.samples_until(at, captured);
-        self.lose(samples);
         stream.start = Some(at + samples);
         self.away = false;
         self.clock.restart(at + samples, captured);
-        Loss { cause: LossCause::Away, at, samples }
+        self.lose(samples, LossCause::Away)
     }
 
     /// The device lost samples and does not know how many.
@@ -172,15 +171,17 @@ impl Timeline {
         self.converted.clear();
         stream.converter.finish(&mut self.converted)?;
         self.keep();
-        let at = self.intake.position();
         let samples = stream.converter.skip(lost);
         stream.received += lost;
-        self.lose(samples);
-        Ok(Loss { cause, at, samples })
+        Ok(self.lose(samples, cause))
     }
 
-    fn lose(&mut self, samples: u64) {
+    /// Takes note of what is missing, up to the session's end.
+    fn lose(&mut self, samples: u64, cause: LossCause) -> Loss {
+        let at = self.intake.position();
+        let samples = samples.min(self.limit.saturating_sub(at));
         self.intake.lose(samples);
+        Loss { cause, at, samples }
     }
 
     /// Hands over what was converted, up to the session's end.
