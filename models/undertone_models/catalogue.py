@@ -15,12 +15,12 @@ PREPARED = FOLDER / "prepared"
 
 @dataclass(frozen=True)
 class Input:
-    """A file of an installed package; `machine` is empty, or the processor that it is for."""
+    """A file of an installed package, or without one of this folder; `machine` is empty, or the processor that it is for."""
 
-    package: str
-    version: str
     file: str
     sha256: str
+    package: str = ""
+    version: str = ""
     machine: str = ""
 
 

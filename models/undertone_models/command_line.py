@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import catalogue, prepare, verify
-from .catalogue import FOLDER, PREPARED, Entry, Port
+from .catalogue import FOLDER, PREPARED, Entry, Input, Port
 from .errors import ModelError
 
 DESCRIPTION = "The models that Undertone's nodes load: made from installed packages, listed, checked."
@@ -75,7 +75,7 @@ def run_list(options: argparse.Namespace) -> None:
 def details(entry: Entry, into: Path) -> str:
     """Where an entry comes from, its files and its contract."""
     rows = [("source", entry.source), ("packages", entry.requirements), ("folder", str(into / entry.name))]
-    rows += [("input", _file(f"{item.package} {item.version}: {item.file}", item.sha256)) for item in entry.inputs]
+    rows += [("input", _file(_place(item), item.sha256)) for item in entry.inputs]
     rows += [("output", _file(item.file, item.sha256)) for item in entry.outputs]
     rows += [("takes", _port(port)) for port in entry.takes] + [("gives", _port(port)) for port in entry.gives]
     return _rows(rows)
@@ -83,6 +83,10 @@ def details(entry: Entry, into: Path) -> str:
 
 def _rows(rows: list[tuple[str, str]]) -> str:
     return "\n".join(f"  {label:10}{text}" for label, text in rows)
+
+
+def _place(item: Input) -> str:
+    return f"{item.package} {item.version}: {item.file}" if item.package else f"models/{item.file}"
 
 
 def _file(name: str, sha256: str) -> str:

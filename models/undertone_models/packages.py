@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from . import hashing
-from .catalogue import Entry, Input
+from .catalogue import FOLDER, Entry, Input
 from .errors import ModelError
 
 # The list that has what conversions import, whatever list a model's own packages are in.
@@ -29,6 +29,10 @@ def require(entry: Entry, package: str) -> None:
 
 def locate(entry: Entry, wanted: Input) -> Path:
     """The path of an input whose package, version and hash are right."""
+    if not wanted.package:
+        path = FOLDER / wanted.file
+        check(path, wanted.sha256, f"Take it from the repository again: git checkout {path}")
+        return path
     try:
         distribution = importlib.metadata.distribution(wanted.package)
     except importlib.metadata.PackageNotFoundError as error:
@@ -42,13 +46,13 @@ def locate(entry: Entry, wanted: Input) -> Path:
             f"{sys.prefix}.\nInstall the pinned one: {install_command(entry.requirements)}"
         )
     path = Path(str(distribution.locate_file(wanted.file)))
-    check(entry, path, wanted.sha256)
+    repair = install_command(entry.requirements, "--force-reinstall")
+    check(path, wanted.sha256, f"Install its package again: {repair}")
     return path
 
 
-def check(entry: Entry, path: Path, expected: str) -> None:
+def check(path: Path, expected: str, repair: str) -> None:
     """Fails unless an input is there with the expected hash."""
-    repair = f"Install its package again: {install_command(entry.requirements, '--force-reinstall')}"
     if not path.is_file():
         raise ModelError(f"{path} is missing.\n{repair}")
     actual = hashing.sha256(path)

@@ -5,9 +5,10 @@ import json
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from . import hashing, packages
 from .catalogue import Entry
@@ -72,8 +73,10 @@ def _make(entry: Entry, folder: Path) -> None:
         _convert_whisper_to_ggml(entry, sources, folder)
     elif entry.conversion == "whisper-onnx":
         _convert_whisper_to_onnx(entry, sources, folder)
+    elif entry.conversion == "mpnet-onnx":
+        _convert_mpnet_to_onnx(entry, sources, folder)
     else:
-        known = "copy, whisper-ggml and whisper-onnx"
+        known = "copy, whisper-ggml, whisper-onnx and mpnet-onnx"
         raise ModelError(f"{entry.name}: there is no conversion {entry.conversion}; known are {known}.")
     for output in entry.outputs:
         _check_made(entry, folder / output.file, output.sha256)
@@ -104,11 +107,24 @@ def _convert_whisper_to_onnx(entry: Entry, sources: list[Path], folder: Path) ->
     from . import whisper_onnx
 
     *model_bin, tokenizer, config = sources
-    model = whisper_onnx.load(model_bin, tokenizer, config)
+    _write_all(entry, folder, whisper_onnx.load(model_bin, tokenizer, config), whisper_onnx.write)
+
+
+def _convert_mpnet_to_onnx(entry: Entry, sources: list[Path], folder: Path) -> None:
+    for package in ("onnx", "safetensors"):
+        packages.require(entry, package)
+    # As above.
+    from . import mpnet
+
+    *archive, adapter, config = sources
+    _write_all(entry, folder, mpnet.load(archive, adapter, config), mpnet.write)
+
+
+def _write_all(entry: Entry, folder: Path, model: Any, write: Callable[[Path, Any], None]) -> None:
     for output in entry.outputs:
         progress = Progress(f"{entry.name}/{output.file}")
         progress(0, 1)
-        whisper_onnx.write(folder / output.file, model)
+        write(folder / output.file, model)
         progress(1, 1)
 
 

@@ -155,12 +155,12 @@ fn tokenizer(folder: &ModelFolder, config: &Config) -> Result<Tokenizer, TextErr
 
 /// The most tokens that the model takes at once, special ones included.
 ///
-/// RoBERTa and its relatives count positions from behind the padding token, so that they have room for fewer than
+/// RoBERTa, its relatives and MPNet count positions from behind the padding token, so that they have room for fewer than
 /// `max_position_embeddings` (transformers, `create_position_ids_from_input_ids`).
 fn longest_window(config: &Config) -> Result<usize, ModelError> {
     let positions: usize = config.required("max_position_embeddings")?;
     let offset = match config.model_type()?.as_deref() {
-        Some("roberta" | "xlm-roberta" | "xlm-roberta-xl" | "camembert" | "longformer") => {
+        Some("roberta" | "xlm-roberta" | "xlm-roberta-xl" | "camembert" | "longformer" | "mpnet") => {
             config.field("pad_token_id")?.unwrap_or(1) + 1
         }
         _ => 0,

@@ -217,10 +217,12 @@ fn the_temperature_of_the_config_is_used() {
 }
 
 #[test]
-fn a_roberta_has_room_for_fewer_tokens_than_positions() {
-    let folder = changed("config.json", r#""distilbert""#, r#""roberta", "pad_token_id": 61"#);
-    // 64 positions less 62 leave room for the two special tokens alone.
-    assert!(load_error(folder.path()).contains("room for 2 tokens"));
+fn what_counts_positions_from_padding_has_room_for_fewer_tokens() {
+    for kind in ["roberta", "mpnet"] {
+        let folder = changed("config.json", r#""distilbert""#, &format!(r#""{kind}", "pad_token_id": 61"#));
+        // 64 positions less 62 leave room for the two special tokens alone.
+        assert!(load_error(folder.path()).contains("room for 2 tokens"));
+    }
 }
 
 #[test]
