@@ -28,6 +28,11 @@ def silence(seconds: float) -> array.array:
     return array.array("h", (1 if n % 3 == 0 else 0 for n in range(int(seconds * RATE))))
 
 
+def buzz(seconds: float) -> array.array:
+    """A square wave of 240 Hz."""
+    return array.array("h", (3_000 if n // 100 % 2 else -3_000 for n in range(int(seconds * RATE))))
+
+
 def write(path: Path, *parts: array.array, channels: int = 1) -> Path:
     """Writes a WAV file of the parts one behind the other, the same on all channels."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import json
 import re
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from browser import Browser
 from graph import Graph
 from proxy import Proxy
 from server import RECORDINGS, Server
-from sound import samples, silence, write
+from sound import buzz, samples, silence, write
 
 FIRST = "has never been surpassed"
 SECOND = "then in the same operations with ugly ones"
@@ -499,6 +500,25 @@ class Played(unittest.TestCase):
         self.socket("end(1000)")
         self.assertEqual(self.browser.text("status"), "Finished")
         self.assertEqual(len(self.browser.results()), 1)
+
+    def test_what_is_said_while_the_connection_is_made_is_sent(self) -> None:
+        sound = write(Path(self.enterContext(tempfile.TemporaryDirectory())) / "buzz.wav", buzz(30))
+        self.browser, others = Browser(sound), self.browser
+        self.addCleanup(setattr, self, "browser", others)
+        self.addCleanup(self.browser.quit)
+        self.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": PLAYED})
+        self.browser.get(self.server.address)
+        self.browser.by("microphone").click()
+        self.connected(1)
+        # Something is heard, and nobody is there who takes it.
+        self.browser.wait("a level", lambda: self.browser.by("level").get_attribute("aria-valuenow") != "-60")
+        time.sleep(1)
+        self.assertEqual(self.socket("samples"), 0)
+        self.number = 0
+        self.ready()
+        sent = self.browser.wait("what was said", lambda: self.socket("samples"))
+        self.assertGreater(sent, 12_800, "a second of sound, but for what a busy machine takes to begin")
+        self.browser.wait("what is said now", lambda: self.socket("samples") > sent + 16_000)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from torch import nn
 
 from data import EMOTIONS, LABELS, load
 from mpnet import WIDTH, load_mpnet
-from train import Mean, accuracies, batches, fit, loss, training_tokenizer, warm_up_and_decay
+from train import accuracies, batches, fit, loss, training_tokenizer
 
 KEPT = 4  # layers without an addition
 RANK = 16
@@ -108,17 +108,7 @@ def main() -> None:
     tokenizer = training_tokenizer(arguments.mpnet)
     model = AdaptedClassifier(arguments.mpnet)
     epochs = [batches(train, ADAPTED_SHARE, tokenizer, arguments.batch, chance) for _ in range(arguments.epochs)]
-    steps = sum(map(len, epochs))
-    print(f"{steps} batches of up to {arguments.batch}", flush=True)
-    optimizer = torch.optim.AdamW(model.groups(), weight_decay=0.01, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_up_and_decay(step, steps))
-    mean = Mean(model, steps)
-    for epoch, made in enumerate(epochs, 1):
-        print(f"epoch {epoch}", flush=True)
-        fit(model, made, loss, optimizer, schedule, mean)
-        print(f"accuracy on development sentences by source: {accuracies(model, tokenizer, dev)}", flush=True)
-    mean.copy_to(model)
-    print(f"the mean of the weights: {accuracies(model, tokenizer, dev)}", flush=True)
+    fit(model, epochs, loss, model.groups(), lambda: accuracies(model, tokenizer, dev))
     save_file(as_whole_numbers(model.learnt()), arguments.output)
 
 

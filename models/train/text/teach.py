@@ -16,7 +16,7 @@ from torch import nn
 
 from data import FILMS, LABELS, load
 from mpnet import LAYERS, WIDTH, load_mpnet
-from train import Mean, accuracies, fit, in_batches, sentiment_losses, training_tokenizer, warm_up_and_decay
+from train import accuracies, fit, in_batches, sentiment_losses, training_tokenizer
 
 KEPT = 4  # layers that stay as they are
 RATE, HEAD_RATE, LAYER_DECAY = 5e-5, 5e-4, 0.95
@@ -65,13 +65,8 @@ def main() -> None:
     steps: list[dict] = []
     while len(steps) < arguments.steps:
         steps += in_batches(items, BATCH, chance)[: arguments.steps - len(steps)]
-    optimizer = torch.optim.AdamW(model.groups(), weight_decay=0.01, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_up_and_decay(step, len(steps)))
-    mean = Mean(model, len(steps))
-    fit(model, steps, lambda *batch: sentiment_losses(*batch).mean(), optimizer, schedule, mean)
-    print(f"accuracy on development sentences: {accuracies(model, tokenizer, dev)}", flush=True)
-    mean.copy_to(model)
-    print(f"the mean of the weights: {accuracies(model, tokenizer, dev)}", flush=True)
+    loss = lambda *batch: sentiment_losses(*batch).mean()  # noqa: E731
+    fit(model, [steps], loss, model.groups(), lambda: accuracies(model, tokenizer, dev))
     save_file(model.state_dict(), arguments.output)
 
 

@@ -88,16 +88,7 @@ def main() -> None:
 
     share = TAUGHT_SHARE if arguments.taught else SHARE
     epochs = [batches(train, share, tokenizer, arguments.batch, chance) for _ in range(arguments.epochs)]
-    steps = sum(map(len, epochs))
-    optimizer = torch.optim.AdamW(_groups(model, arguments.rate), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_up_and_decay(step, steps))
-    mean = Mean(model, steps)
-    for epoch, made in enumerate(epochs, 1):
-        print(f"epoch {epoch}", flush=True)
-        fit(model, made, loss, optimizer, schedule, mean)
-        print(f"accuracy on development sentences by source: {accuracies(model, tokenizer, dev)}", flush=True)
-    mean.copy_to(model)
-    print(f"the mean of the weights: {accuracies(model, tokenizer, dev)}", flush=True)
+    fit(model, epochs, loss, _groups(model, arguments.rate), lambda: accuracies(model, tokenizer, dev))
     save_file(model.state_dict(), arguments.output)
 
 
@@ -174,8 +165,24 @@ def warm_up_and_decay(step: int, steps: int) -> float:
     return min((step + 1) / (0.1 * steps), (steps - step) / (0.9 * steps))
 
 
-def fit(model: nn.Module, made: list[dict], loss_of, optimizer, schedule, mean: Mean) -> None:
-    """A step for each batch; `loss_of` has its logits, f32, and the batch."""
+def fit(model: nn.Module, epochs: list[list[dict]], loss_of, groups: list[dict], measured) -> None:
+    """A step for each batch of each epoch, and then the mean of the weights; `groups` are AdamW's.
+
+    `loss_of` has a batch's logits, f32, and the batch; what `measured` gives is printed.
+    """
+    steps = sum(map(len, epochs))
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_up_and_decay(step, steps))
+    mean = Mean(model, steps)
+    for epoch, made in enumerate(epochs, 1):
+        print(f"epoch {epoch}", flush=True)
+        _epoch(model, made, loss_of, optimizer, schedule, mean)
+        print(f"accuracy on development sentences by source: {measured()}", flush=True)
+    mean.copy_to(model)
+    print(f"the mean of the weights: {measured()}", flush=True)
+
+
+def _epoch(model: nn.Module, made: list[dict], loss_of, optimizer, schedule, mean: Mean) -> None:
     model.train()
     started, running = time.monotonic(), 0.0
     for done, batch in enumerate(made, 1):

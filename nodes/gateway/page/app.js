@@ -16,6 +16,8 @@ const find = (id) => document.getElementById(id);
 const TOKEN = "undertone-token";
 const UNAUTHORISED = 4401;
 const LAST = "Waiting for the last results";
+// Frames of 40 ms that are kept while the first connection is made.
+const EARLY = 50;
 
 const notices = new Notices(find("notices"));
 const wave = new Wave();
@@ -58,11 +60,15 @@ async function startMicrophone() {
   notices.clear();
   const mine = (turn += 1);
   status("wait", "Asking for the microphone");
+  // What is said while the connection is made.
+  let early = [];
   try {
     const microphone = await Microphone.open({
       frame: (frame) => {
         level(frame);
-        if (mine === turn) send(frame);
+        if (mine !== turn) return;
+        if (early) early = [...early, frame].slice(-EARLY);
+        else send(frame);
       },
       muted: (yes) => {
         if (yes) notices.show("muted", "Nothing but silence comes from the microphone. It seems to be muted: look for a switch on it, a key, or the system's sound settings.");
@@ -76,7 +82,11 @@ async function startMicrophone() {
     if (mine !== turn) return microphone.close();
     source = {
       paced: true,
-      open: () => !microphone.closed,
+      open: () => {
+        early?.forEach(send);
+        early = null;
+        return !microphone.closed;
+      },
       stop: () => microphone.close(),
     };
     begin(`Listening to ${microphone.name || "the microphone"}`);
