@@ -15,6 +15,7 @@ of the states of the tokens that are not masked.
 """
 
 import math
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -35,7 +36,6 @@ FIRST_POSITION = 2
 # Distances from this one on share a bucket, as in the checkpoint's code.
 FARTHEST = 128
 HIDDEN = -10_000.0
-COPY_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ def load(archive: list[Path], adapter: Path, config: Path) -> Model:
         whole, checkpoint = Path(folder) / "archive.zip", Path(folder) / "model.safetensors"
         with whole.open("wb") as joined:
             for part in archive:
-                joined.write(part.read_bytes())
+                with part.open("rb") as piece:
+                    shutil.copyfileobj(piece, joined)
         try:
             with zipfile.ZipFile(whole) as members:
                 tokenizer = members.read(_member(members, "tokenizer.json"))
                 with members.open(_member(members, "model.safetensors")) as packed, checkpoint.open("wb") as file:
-                    while chunk := packed.read(COPY_CHUNK):
-                        file.write(chunk)
+                    shutil.copyfileobj(packed, file)
             tensors = load_file(checkpoint)
         except (zipfile.BadZipFile, SafetensorError) as error:
             raise ModelError(f"{archive[0]}: no archive of a checkpoint ({error}).") from error

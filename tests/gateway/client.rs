@@ -4,10 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use harness::repository;
+use harness::{repository, wait_for};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -41,11 +40,8 @@ pub fn request(port: u16, head: &str, body: &str) -> (u16, String) {
 
 /// Waits until a request is answered with a status.
 pub fn await_status(port: u16, path: &str, expected: u16) {
-    let begun = Instant::now();
-    while request(port, &format!("GET {path}"), "").0 != expected {
-        assert!(begun.elapsed() < WATCHDOG, "{path} is not {expected}");
-        sleep(Duration::from_millis(20));
-    }
+    let what = format!("{expected} from {path}");
+    wait_for(&what, WATCHDOG, || request(port, &format!("GET {path}"), "").0 == expected);
 }
 
 /// What `GET /stats` says.

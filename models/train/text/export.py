@@ -107,6 +107,13 @@ def write_config(path: Path, labels: list[str], temperature: float) -> None:
         "type_vocab_size": shape.token_types,
         "vocab_size": shape.vocabulary,
         "pad_token_id": 0,
+    }
+    write_classifier(path, config, labels, temperature)
+
+
+def write_classifier(path: Path, encoder: dict, labels: list[str], temperature: float) -> None:
+    """config.json: what there is to say of the encoder, and what its classes are."""
+    config = encoder | {
         "problem_type": "single_label_classification",
         "id2label": {str(index): label for index, label in enumerate(labels)},
         "label2id": {label: index for index, label in enumerate(labels)},

@@ -1,6 +1,6 @@
 """Finishes models/text-mpnet: fits its temperature, writes config.json, and prints what models.toml has to say of it.
 
-    python export_mpnet.py --data DIR --archive all-mpnet-base-v2.zip FOLDER
+    python export_mpnet.py --data DIR --archive all-mpnet-base-v2.zip --keep text-mpnet FOLDER
 
 FOLDER, models/adapters/text-mpnet, has the adapter.safetensors that adapt.py wrote. What nodes load is made as
 `models/models prepare text-mpnet` makes it, in a folder that --keep names. The data serve to fit the temperature, on the
@@ -8,17 +8,22 @@ development sentences.
 """
 
 import argparse
-import hashlib
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from undertone_models import mpnet
+from undertone_models import hashing, mpnet
 
 from data import LABELS
-from export import calibrate
+from export import calibrate, write_classifier
+
+ENCODER = {
+    "architectures": ["MPNetForSequenceClassification"],
+    "model_type": "mpnet",
+    "max_position_embeddings": 514,
+    "pad_token_id": 1,
+}
 
 
 def main() -> None:
@@ -30,29 +35,15 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.keep.mkdir(parents=True, exist_ok=True)
     adapter, config = arguments.folder / "adapter.safetensors", arguments.folder / "config.json"
-    write_config(config, 1.0)
+    write_classifier(config, ENCODER, LABELS, 1.0)
     made = [arguments.keep / name for name in ("model.onnx", "tokenizer.json", "config.json")]
     model = mpnet.load([arguments.archive], adapter, config)
     for path in [*made, arguments.keep / "model-fp32.onnx"]:
         mpnet.write(path, model)
-    write_config(config, calibrate(arguments.keep, arguments.data, LABELS))
+    write_classifier(config, ENCODER, LABELS, calibrate(arguments.keep, arguments.data, LABELS))
     made[-1].write_bytes(config.read_bytes())
     for path in [adapter, config, *made]:
-        print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}")
-
-
-def write_config(path: Path, temperature: float) -> None:
-    config = {
-        "architectures": ["MPNetForSequenceClassification"],
-        "model_type": "mpnet",
-        "max_position_embeddings": 514,
-        "pad_token_id": 1,
-        "problem_type": "single_label_classification",
-        "id2label": {str(index): label for index, label in enumerate(LABELS)},
-        "label2id": {label: index for index, label in enumerate(LABELS)},
-        "temperature": temperature,
-    }
-    path.write_text(json.dumps(config, indent=2) + "\n")
+        print(f"{hashing.sha256(path)}  {path}")
 
 
 if __name__ == "__main__":

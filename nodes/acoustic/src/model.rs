@@ -76,8 +76,7 @@ impl Frames {
         usize::try_from(count).unwrap_or(usize::MAX)
     }
 
-    fn read(config: &Config) -> Result<Self, ModelError> {
-        let feature: FrameFields = config.required("feature")?;
+    fn read(config: &Config, feature: &FrameFields) -> Result<Self, ModelError> {
         let window: usize = config.required("window_frames")?;
         let minimum: usize = config.required("minimum_frames")?;
         if minimum == 0 || minimum > window {
@@ -214,9 +213,9 @@ impl AcousticModel {
         load_runtime(arguments.onnxruntime.as_deref())?;
         let folder = ModelFolder::find(&arguments.model)?;
         let config = folder.config()?;
-        let frames = Frames::read(&config)?;
-        let fields: FrameFields = config.required("feature")?;
-        let kind = fields.preset.map(|preset| format!("mfcc {preset}"));
+        let feature: FrameFields = config.required("feature")?;
+        let frames = Frames::read(&config, &feature)?;
+        let kind = feature.preset.map(|preset| format!("mfcc {preset}"));
         let threads = arguments.threads.get();
         let classifier = Classifier::load(&folder, threads, "features", &[1, frames.window, frames.width])?;
         Ok(Self { classifier, frames, kind })

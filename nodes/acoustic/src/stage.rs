@@ -216,8 +216,8 @@ impl Factory for AcousticFactory {
     }
 
     fn create(&mut self, arguments: &Arguments, _session: &SessionId) -> Result<Acoustic, AcousticError> {
-        let frames = lock(&self.model).frames();
-        let kind = lock(&self.model).kind().map(str::to_owned);
+        let model = lock(&self.model);
+        let (frames, kind) = (model.frames(), model.kind().map(str::to_owned));
         let model = Arc::clone(&self.model);
         Ok(Acoustic { model, frames, kind, interval: interval(arguments), open: None })
     }

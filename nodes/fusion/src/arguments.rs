@@ -55,9 +55,9 @@ pub struct Arguments {
     /// How long a segment waits for an input beyond the time at which it is due, as `text=400`; then its result does without,
     /// and so do the next ones until the input is heard again. It is due after as long behind the end of the segment as it
     /// took at the most, but for once, for its last 20, and longer for a segment that is longer than those, but 2 s at the
-    /// least and 10 s at the most; 10 s as long as nothing is known. A session ends without an input that does not end it so long behind
-    /// the last result. Repeat it for each input; without it, a result waits for as long as it takes. For live graphs:
-    /// results then depend on the clock.
+    /// least and 10 s at the most; 10 s as long as nothing is known. A session ends without an input that does not end it so
+    /// long behind the last result. Repeat it for each input; without it, a result waits for as long as it takes. For live
+    /// graphs: results then depend on the clock.
     #[arg(long, value_name = "INPUT=MILLISECONDS")]
     pub patience: Vec<Patience>,
 

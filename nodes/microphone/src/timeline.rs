@@ -107,7 +107,7 @@ impl Timeline {
             return None;
         }
         let at = self.intake.position();
-        let samples = self.clock.samples_until(at, now).min(self.limit.saturating_sub(at));
+        let samples = self.clock.samples_until(at, now).min(self.room());
         if samples < least {
             return None;
         }
@@ -179,16 +179,20 @@ impl Timeline {
     /// Takes note of what is missing, up to the session's end.
     fn lose(&mut self, samples: u64, cause: LossCause) -> Loss {
         let at = self.intake.position();
-        let samples = samples.min(self.limit.saturating_sub(at));
+        let samples = samples.min(self.room());
         self.intake.lose(samples);
         Loss { cause, at, samples }
     }
 
     /// Hands over what was converted, up to the session's end.
     fn keep(&mut self) {
-        let room = self.limit.saturating_sub(self.intake.position());
-        let samples = usize::try_from(room).unwrap_or(usize::MAX).min(self.converted.len());
+        let samples = usize::try_from(self.room()).unwrap_or(usize::MAX).min(self.converted.len());
         self.intake.push(self.converted.get(..samples).unwrap_or_default());
+    }
+
+    /// Samples until the session has its length.
+    fn room(&self) -> u64 {
+        self.limit.saturating_sub(self.intake.position())
     }
 
     /// The next frame.
