@@ -60,27 +60,46 @@ def with_margins(samples, before, after):
     return samples[max(0, start - int(before * RATE)) : end + int(after * RATE)]
 
 
-def augmented(samples, noise, rng):
-    """Another endpoint, speed 0.9 to 1.1, office noise at 5 to 30 dB, gain -18 to 6 dB."""
+def augmented(samples, noise, rng, without=()):
+    """Another endpoint, speed 0.9 to 1.1, office noise at 5 to 30 dB, gain -18 to 6 dB, or these `without` some."""
     samples = with_margins(samples, rng.uniform(0.1, 0.4), rng.uniform(0.0, 0.5))
-    samples = scipy.signal.resample_poly(samples, 100, rng.integers(90, 111))
-    if rng.random() < 0.8:
+    percent = rng.integers(90, 111)
+    if "speed" not in without:
+        samples = scipy.signal.resample_poly(samples, 100, percent)
+    if rng.random() < 0.8 and "noise" not in without:
         start = rng.integers(noise.size - samples.size)
         piece = noise[start : start + samples.size]
         ratio = (samples**2).mean() / (piece**2).mean() / 10 ** (rng.uniform(5, 30) / 10)
         samples = samples + piece * numpy.sqrt(ratio)
-    return numpy.clip(samples * 10 ** (rng.uniform(-18, 6) / 20), -1, 1)
+    gain = 0 if "gain" in without else rng.uniform(-18, 6)
+    return numpy.clip(samples * 10 ** (gain / 20), -1, 1)
 
 
-def write(paths, noise_path, copies, folder):
+def write(paths, noise_path, copies, folder, without=()):
     """Writes CLIP-COPY.wav: of each clip one copy as it is, the others augmented."""
     noise = read(noise_path)
     for index, path in enumerate(paths):
         samples = read(path)
         for number in range(copies):
             rng = numpy.random.default_rng([SEED, index, number])
-            made = augmented(samples, noise, rng) if number else with_margins(samples, 0.3, 0.3)
+            made = augmented(samples, noise, rng, without) if number else with_margins(samples, 0.3, 0.3)
             soundfile.write(folder / f"{index:05}-{number}.wav", made.astype("float32"), RATE, subtype="FLOAT")
+
+
+def write_beginnings(paths, every, folder):
+    """Writes what has been heard of each clip as it is `every` so many seconds after its first sound, with the silence in front.
+
+    Gives for each file, in the order of their names, the number of its clip, and which of the clip's beginnings it is, from 1.
+    """
+    of_files = []
+    for index, path in enumerate(paths):
+        samples = with_margins(read(path), 0.3, 0.3)
+        start, end = spoken(samples)
+        for number in range(1, int((end - start) / (every * RATE)) + 1):
+            made = samples[: start + int(number * every * RATE)].astype("float32")
+            soundfile.write(folder / f"{index:05}-{number:03}.wav", made, RATE, subtype="FLOAT")
+            of_files.append((index, number))
+    return numpy.array(of_files).T
 
 
 def folds(actors):

@@ -26,6 +26,7 @@ ENCODER = "whisper-tiny.en-onnx"
 LAYERS = [2, 3]
 COPIES = 8  # Of each clip: one as it is, the others augmented.
 HEARD = 4  # So many of them are judged.
+EVERY = 0.5  # Seconds between two estimates while somebody speaks: the encoder's --preview-ms.
 NETWORKS = 3  # Whose logits are averaged.
 HIDDEN = 128
 EPOCHS = 30
@@ -117,14 +118,16 @@ def emotion_logits(heads, values):
 
 
 def held_out(values, emotions, actors, heard):
-    """For each of the sets `heard` the logits of its clips, each by heads that have not heard the clip's speaker."""
+    """For each of the sets `heard`, pooled states and the numbers of the clips that they are of, the logits, by heads that have
+    not heard the clip's speaker."""
     fold = clips.folds(actors)
-    logits = [numpy.zeros((len(emotions), len(EMOTIONS))) for _ in heard]
+    logits = [numpy.zeros((len(of_clips), len(EMOTIONS))) for _, of_clips in heard]
     for number in range(FOLDS):
         rest = fold != number
         heads = train_all(values[rest], emotions[rest], 100 * number)
-        for of_set, clips_of_set in zip(logits, heard, strict=True):
-            of_set[~rest] = emotion_logits(heads, clips_of_set[~rest])
+        for of_set, (pieces, of_clips) in zip(logits, heard, strict=True):
+            here = fold[of_clips] == number
+            of_set[here] = emotion_logits(heads, pieces[here])
     return logits
 
 
@@ -312,14 +315,24 @@ def main():
     values = pooled_clips(paths, arguments.noise, COPIES, "int8", arguments.states)
     width = values.shape[-1] // 2 // len(LAYERS)
     fp32 = pooled_clips(paths, arguments.noise, 1, "fp32", arguments.states)
-    heard = [*(values[:, copy] for copy in range(HEARD)), fp32[:, 0]]
-    names = ["as they are", *(f"another speed and gain, and office noise at 5 to 30 dB: copy {n}" for n in range(1, HEARD))]
-    names.append("as they are, by the encoder in float32")
-    logits = held_out(values, emotions, actors, heard)
+    write_beginnings = lambda folder: clips.write_beginnings(paths, EVERY, folder)
+    beginnings, (of_clips, which) = pooled(write_beginnings, "int8", arguments.states)
+    everyone = numpy.arange(len(paths))
+    heard = {"as they are": (values[:, 0], everyone)}
+    for n in range(1, HEARD):
+        heard[f"another speed and gain, and office noise at 5 to 30 dB: copy {n}"] = values[:, n], everyone
+    heard["as they are, by the encoder in float32"] = fp32[:, 0], everyone
+    heard[f"while they are spoken, every {EVERY} s: what there is of them"] = beginnings, of_clips
+    for n in (1, 2, 3, 4):
+        heard[f"the first {n * EVERY} s"] = beginnings[which == n], of_clips[which == n]
+    logits = held_out(values, emotions, actors, list(heard.values()))
     outputs = configuration(logits[0], emotions, temperature_alone)
     fold = clips.folds(actors)
     whole = (logits[0], emotions, fold)
-    reports = [report(name, of_set, emotions, fold, temperature_alone, whole) for name, of_set in zip(names, logits, strict=True)]
+    reports = [
+        report(name, of_set, emotions[of_clips], fold[of_clips], temperature_alone, whole)
+        for (name, (_, of_clips)), of_set in zip(heard.items(), logits, strict=True)
+    ]
     reports[0].name = "acoustic-whisper, held-out speakers"
     reports[0].plot(arguments.output / "reliability.png")
     if arguments.held_out:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import tempfile
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import clips
@@ -20,9 +21,6 @@ from torch import nn
 REPOSITORY = Path(__file__).resolve().parents[3]
 COPIES = 8  # Of each clip: one as it is, the others augmented.
 NETWORKS = 2  # Whose logits are averaged.
-CHANNELS = 64
-HIDDEN = 192
-EPOCHS = 50
 BATCH = 64
 WINDOW = 300  # Frames: 3 s, the longest crop.
 SHORTEST_CROP = 100
@@ -30,17 +28,38 @@ MINIMUM = 50
 STEP = 50  # Frames between two estimates while somebody speaks.
 FIT = temperature_and_share  # A temperature that mends the middle of its range makes it too sure at the top.
 
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a network is and how it is trained: by default the model's own. `ablate.py` measures what each part is worth."""
+
+    convolutions: int = 2
+    channels: int = 64
+    pooling: str = "attention"  # or "statistics": mean and deviation; or "mean"
+    statistics: bool = True  # of the features themselves, beside the convolutions
+    hidden: int = 192
+    epochs: int = 50
+    copies: int = COPIES  # of each clip that are heard, the first as it is
+    smoothing: float = 0.1  # of the labels
+    mixup: float = 0.0  # the parameter of its beta distribution (Zhang et al., "mixup", ICLR 2018)
+    masks: bool = False  # SpecAugment's (Park et al., Interspeech 2019): up to 8 features and 40 frames become 0
+
+
 FEATURES = {"kind": "mfcc", "preset": "kaldi", "coefficients": 40, "frame_ms": 25, "hop_ms": 10, "sample_rate": RATE}
 
 
 def features(paths, noise_path, program):
     """[clip][copy] of float32 [frames, 40], by the pipeline's own code."""
     with tempfile.TemporaryDirectory() as folder:
-        wav, npy = Path(folder, "wav"), Path(folder, "npy")
-        wav.mkdir()
-        clips.write(paths, noise_path, COPIES, wav)
-        subprocess.run([*program, wav, npy, "--preset", FEATURES["preset"]], cwd=REPOSITORY, check=True)
-        return [[numpy.load(npy / f"{i:05}-{n}.npy") for n in range(COPIES)] for i in range(len(paths))]
+        clips.write(paths, noise_path, COPIES, Path(folder))
+        return rows_of(Path(folder), len(paths), [*program, "--preset", FEATURES["preset"]])
+
+
+def rows_of(wav, number, command):
+    """[clip][copy] of float32 [frames, width]: what `command` makes of the files of `clips.write`."""
+    with tempfile.TemporaryDirectory() as npy:
+        subprocess.run([*command, wav, npy], cwd=REPOSITORY, check=True)
+        return [[numpy.load(Path(npy, f"{i:05}-{n}.npy")) for n in range(COPIES)] for i in range(number)]
 
 
 # The model
@@ -50,6 +69,18 @@ def spread(values):
     """Deviation over time of [batch, channels, time]."""
     centred = values - values.mean(dim=2, keepdim=True)
     return torch.sqrt((centred**2).mean(dim=2) + 1e-5)
+
+
+class Statistics(nn.Module):
+    """Mean and deviation over time, or the mean alone."""
+
+    def __init__(self, both):
+        super().__init__()
+        self.both = both
+
+    def forward(self, values):
+        mean = values.mean(dim=2)
+        return torch.cat([mean, spread(values)], dim=1) if self.both else mean
 
 
 class AttentiveStatistics(nn.Module):
@@ -67,43 +98,53 @@ class AttentiveStatistics(nn.Module):
         return torch.cat([mean, torch.sqrt(variance + 1e-5)], dim=1)
 
 
+def pooling(name, channels):
+    return AttentiveStatistics(channels) if name == "attention" else Statistics(both=name == "statistics")
+
+
 class AcousticCnn(nn.Module):
-    """float32 [batch, frames, 40] to a logit for each emotion; the normalisation of the features is part of it.
+    """float32 [batch, frames, width] to a logit for each emotion; the normalisation of the features is part of it.
 
     Beside what the convolutions find stand statistics of the features themselves: mean, deviation, and the deviation of
     their changes within 10 and 40 ms.
     """
 
-    def __init__(self, mean, deviation):
+    def __init__(self, mean, deviation, recipe):
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation)
-        width = FEATURES["coefficients"]
-        self.convolutions = nn.Sequential(
-            nn.Conv1d(width, CHANNELS, 5, stride=2, padding=2),
-            nn.BatchNorm1d(CHANNELS),
-            nn.ReLU(),
-            nn.Dropout(0.2),
-            nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2),
-            nn.BatchNorm1d(CHANNELS),
-            nn.ReLU(),
-            AttentiveStatistics(CHANNELS),
-        )
+        self.statistics = recipe.statistics
+        width, channels = len(mean), recipe.channels
+        layers = []
+        for number in range(recipe.convolutions):
+            last = number == recipe.convolutions - 1
+            given = channels if number else width
+            layers += [
+                nn.Conv1d(given, channels, 5, stride=1 if number else 2, padding=2),
+                nn.BatchNorm1d(channels),
+                nn.ReLU(),
+                pooling(recipe.pooling, channels) if last else nn.Dropout(0.2),
+            ]
+        self.convolutions = nn.Sequential(*layers) if layers else None
+        pooled = channels * (1 if recipe.pooling == "mean" else 2) if layers else 0
+        pooled += 4 * width if recipe.statistics else 0
         self.dense = nn.Sequential(
-            nn.BatchNorm1d(2 * CHANNELS + 4 * width),
+            nn.BatchNorm1d(pooled),
             nn.Dropout(0.4),
-            nn.Linear(2 * CHANNELS + 4 * width, HIDDEN),
-            nn.BatchNorm1d(HIDDEN),
+            nn.Linear(pooled, recipe.hidden),
+            nn.BatchNorm1d(recipe.hidden),
             nn.GELU(),
             nn.Dropout(0.5),
-            nn.Linear(HIDDEN, len(EMOTIONS)),
+            nn.Linear(recipe.hidden, len(EMOTIONS)),
         )
 
     def forward(self, features):
         values = ((features - self.mean) / self.deviation).transpose(1, 2)
-        quick, slow = values[:, :, 1:] - values[:, :, :-1], values[:, :, 4:] - values[:, :, :-4]
-        statistics = [values.mean(dim=2), spread(values), spread(quick), spread(slow)]
-        return self.dense(torch.cat([self.convolutions(values), *statistics], dim=1))
+        found = [self.convolutions(values)] if self.convolutions else []
+        if self.statistics:
+            quick, slow = values[:, :, 1:] - values[:, :, :-1], values[:, :, 4:] - values[:, :, :-4]
+            found += [values.mean(dim=2), spread(values), spread(quick), spread(slow)]
+        return self.dense(torch.cat(found, dim=1))
 
 
 class Networks(nn.Module):
@@ -120,9 +161,9 @@ class Networks(nn.Module):
         return torch.log(powers @ self.gathering), emotions
 
 
-def batches(clip_features, indices, rng):
+def batches(clip_features, indices, copies, rng):
     """Batches of clips of similar length, each clip a random copy, cut to a common random length up to the whole."""
-    chosen = [(i, clip_features[i][rng.integers(COPIES)]) for i in indices]
+    chosen = [(i, clip_features[i][rng.integers(copies)]) for i in indices]
     chosen.sort(key=lambda item: len(item[1]) + rng.uniform(0, 40))
     groups = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
     for number in rng.permutation(len(groups)):
@@ -133,21 +174,42 @@ def batches(clip_features, indices, rng):
         yield torch.from_numpy(crops), [i for i, _ in group]
 
 
-def train(clip_features, emotions, indices, seed):
+def masked(crops, mean, rng):
+    """A run of features and one of frames set to their mean, which normalisation makes 0."""
+    crops = crops.clone()
+    for rows in crops:
+        length = rng.integers(9)
+        start = rng.integers(rows.shape[1] - length + 1)
+        rows[:, start : start + length] = mean[start : start + length]
+        length = rng.integers(41)
+        start = rng.integers(rows.shape[0] - length + 1)
+        rows[start : start + length] = mean
+    return crops
+
+
+def train(clip_features, emotions, indices, seed, recipe=Recipe()):
     torch.manual_seed(seed)
     rng = numpy.random.default_rng(seed)
-    rows = torch.from_numpy(numpy.concatenate([copy for i in indices for copy in clip_features[i]]))
-    network, targets = AcousticCnn(rows.mean(dim=0), rows.std(dim=0)), torch.from_numpy(emotions)
+    rows = torch.from_numpy(numpy.concatenate([copy for i in indices for copy in clip_features[i][: recipe.copies]]))
+    network, targets = AcousticCnn(rows.mean(dim=0), rows.std(dim=0), recipe), torch.from_numpy(emotions)
     counts = torch.bincount(targets[indices], minlength=len(EMOTIONS))
-    loss = nn.CrossEntropyLoss(weight=counts.sum() / counts / len(EMOTIONS), label_smoothing=0.1)
+    loss = nn.CrossEntropyLoss(weight=counts.sum() / counts / len(EMOTIONS), label_smoothing=recipe.smoothing)
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=2e-2)
-    steps = EPOCHS * -(-len(indices) // BATCH)
+    steps = recipe.epochs * -(-len(indices) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=0.15)
-    for _ in range(EPOCHS):
+    for _ in range(recipe.epochs):
         network.train()
-        for crops, members in batches(clip_features, indices, rng):
+        for crops, members in batches(clip_features, indices, recipe.copies, rng):
+            if recipe.masks:
+                crops = masked(crops, network.mean, rng)
+            wanted = targets[members]
             optimiser.zero_grad()
-            loss(network(crops), targets[members]).backward()
+            if recipe.mixup:
+                share, order = rng.beta(recipe.mixup, recipe.mixup), torch.from_numpy(rng.permutation(len(members)))
+                found = network(share * crops + (1 - share) * crops[order])
+                (share * loss(found, wanted) + (1 - share) * loss(found, wanted[order])).backward()
+            else:
+                loss(network(crops), wanted).backward()
             optimiser.step()
             schedule.step()
     return network.eval()

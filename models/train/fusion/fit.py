@@ -25,22 +25,22 @@ LEAST = 1e-4  # As in nodes/fusion/src/pool.rs.
 TEXT_WEIGHT = 0.65  # The default of the fusion node.
 STRENGTH = 1e-3  # Of the regularisation, towards weights of 1 and no bias.
 QUANTILES = 101
+COVERAGES = [0.9, 0.8, 0.7, 0.5]  # Shares of the results, the surest, of which the accuracy is told.
 
 
 class Results:
-    """Segments of known sentiment: of each modality the probabilities [segments, labels], or none."""
+    """Segments of known sentiment: of the voice and of each text model the probabilities [segments, labels]."""
 
-    def __init__(self, voice, text, labels, fold):
-        self.of = {"voice": voice, "text": text}
-        self.labels, self.fold = labels, fold
+    def __init__(self, of, labels, fold):
+        self.of, self.labels, self.fold = of, labels, fold
 
     def __add__(self, other):
         join = numpy.concatenate
-        pairs = {name: join([mine, other.of[name]]) for name, mine in self.of.items()}
-        return Results(pairs["voice"], pairs["text"], join([self.labels, other.labels]), join([self.fold, other.fold]))
+        of = {name: join([mine, other.of[name]]) for name, mine in self.of.items()}
+        return Results(of, join([self.labels, other.labels]), join([self.fold, other.fold]))
 
     def where(self, chosen):
-        return Results(self.of["voice"][chosen], self.of["text"][chosen], self.labels[chosen], self.fold[chosen])
+        return Results({name: found[chosen] for name, found in self.of.items()}, self.labels[chosen], self.fold[chosen])
 
 
 # What the results are
@@ -52,18 +52,22 @@ def identity(folder):
 
 
 class Text:
-    """The text model, as the text node runs it."""
+    """A text model, as the text node runs it."""
 
     def __init__(self, folder):
-        self.model = TextModel(folder)
+        self.model, self.identity = TextModel(folder), identity(folder)
         config = json.loads((folder / "config.json").read_text())
         self.calibration = config["temperature"], config.get("uniform_share", 0.0)
+
+    @property
+    def name(self):
+        return self.identity.partition("@")[0]
 
     def probabilities(self, sentences):
         return softmax(self.model.all_logits(sentences).astype(float), *self.calibration)
 
 
-def acted(held_out, transcripts, text):
+def acted(held_out, transcripts, texts):
     """What was heard of clips whose speaker the acoustic model did not know, with what the graph made of their words."""
     with transcripts.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -71,11 +75,12 @@ def acted(held_out, transcripts, text):
     words = {Path(row["file"]).stem: row[column] for row in rows if row[column].strip()}
     names = [str(name) for name in held_out["names"]]
     known = numpy.array([name in words for name in names])
-    found = text.probabilities([words[name] for name in names if name in words])
-    return Results(held_out["probabilities"][known], found, held_out["labels"][known], held_out["fold"][known])
+    sentences = [words[name] for name in names if name in words]
+    of = {"voice": held_out["probabilities"][known], **{text.name: text.probabilities(sentences) for text in texts}}
+    return Results(of, held_out["labels"][known], held_out["fold"][known])
 
 
-def meant(held_out, sentences, text, rng):
+def meant(held_out, sentences, texts, rng):
     """Sentences of dialogue whose words carry the sentiment, each with a voice that was acted with the same."""
     labels = numpy.array([sentence.label for sentence in sentences])
     fold = numpy.array([hashlib.sha256(sentence.text.encode()).digest()[0] % FOLDS for sentence in sentences])
@@ -84,7 +89,9 @@ def meant(held_out, sentences, text, rng):
         here = (labels == label) & (fold == number)
         clips = numpy.flatnonzero((held_out["labels"] == label) & (held_out["fold"] == number))
         voices[here] = rng.choice(clips, here.sum())
-    return Results(held_out["probabilities"][voices], text.probabilities([s.text for s in sentences]), labels, fold)
+    of = {"voice": held_out["probabilities"][voices]}
+    of |= {text.name: text.probabilities([s.text for s in sentences]) for text in texts}
+    return Results(of, labels, fold)
 
 
 # What is fitted
@@ -94,43 +101,48 @@ def logs(found):
     return numpy.log(found.clip(LEAST))
 
 
-def pool(results, modalities, parameters):
+def pool(results, inputs, parameters):
     """Logits of the logarithmic pool."""
     weights = parameters[:-1]
-    return sum(w * logs(results.of[name]) for w, name in zip(weights, modalities, strict=True)) + parameters[-1]
+    return sum(w * logs(results.of[name]) for w, name in zip(weights, inputs, strict=True)) + parameters[-1]
 
 
-def learn(results, modalities):
-    """[modalities + 1, labels]: a weight for each modality and label, and a bias, of least log-loss."""
-    shape = (len(modalities) + 1, len(LABELS))
-    start = numpy.vstack([numpy.ones((len(modalities), len(LABELS))), numpy.zeros(len(LABELS))])
+def learn(results, inputs):
+    """[inputs + 1, labels]: a weight for each modality and label, and a bias, of least log-loss."""
+    shape = (len(inputs) + 1, len(LABELS))
+    start = numpy.vstack([numpy.ones((len(inputs), len(LABELS))), numpy.zeros(len(LABELS))])
 
     def loss(values):
         parameters = values.reshape(shape)
-        loss = log_loss(softmax(pool(results, modalities, parameters)), results.labels)
+        loss = log_loss(softmax(pool(results, inputs, parameters)), results.labels)
         return loss + STRENGTH * ((parameters - start) ** 2).sum()
 
     return minimize(loss, start.ravel(), method="L-BFGS-B").x.reshape(shape)
 
 
-def linear(results, modalities, weighting):
-    """Logarithms of the linear pool, as the node weighs it by default."""
-    share = {"text": TEXT_WEIGHT, "voice": 1 - TEXT_WEIGHT} if len(modalities) > 1 else {modalities[0]: 1.0}
-    weights = {name: numpy.full(len(results.labels), share[name]) for name in modalities}
-    if weighting == "entropy" and len(modalities) > 1:
-        for name, found in results.of.items():
+def linear(results, inputs, weighting):
+    """Logarithms of the linear pool, as the node weighs the voice and one text by default."""
+    share = {name: (1 - TEXT_WEIGHT if name == "voice" else TEXT_WEIGHT) if len(inputs) > 1 else 1.0 for name in inputs}
+    weights = {name: numpy.full(len(results.labels), share[name]) for name in inputs}
+    if weighting == "entropy" and len(inputs) > 1:
+        for name in inputs:
+            found = results.of[name]
             entropy = -(found * numpy.log(found.clip(1e-300))).sum(axis=1)
             weights[name] = weights[name] * (1 - entropy / numpy.log(len(LABELS))).clip(0, 1)
     total = sum(weights.values())
-    return numpy.log(sum((weights[name] / total)[:, None] * results.of[name] for name in modalities).clip(1e-300))
+    return numpy.log(sum((weights[name] / total)[:, None] * results.of[name] for name in inputs).clip(1e-300))
 
 
-def held_out_logits(results, modalities):
+def texts_of(inputs):
+    return [name for name in inputs if name != "voice"]
+
+
+def held_out_logits(results, inputs):
     """Logits of each fold by what was learned of the others."""
     logits = numpy.zeros((len(results.labels), len(LABELS)))
     for number in range(FOLDS):
         here = results.fold == number
-        logits[here] = pool(results.where(here), modalities, learn(results.where(~here), modalities))
+        logits[here] = pool(results.where(here), inputs, learn(results.where(~here), inputs))
     return logits
 
 
@@ -140,19 +152,20 @@ def quantiles(found):
     return [round(float(value), 4) for value in numpy.maximum.accumulate(values)]
 
 
-def fit(results, modalities, models):
-    parameters = learn(results, modalities)
-    found = softmax(held_out_logits(results, modalities))
+def fit(results, inputs, models):
+    """What config.json says of these inputs, whose `models` are identities. The node's default weights are of one text."""
+    parameters = learn(results, inputs)
+    found = softmax(held_out_logits(results, inputs))
     fitted = {
-        "models": [models[name] for name in modalities],
+        "models": [models[name] for name in inputs],
         "learned": {
             "weights": numpy.round(parameters[:-1], 4).tolist(),
             "bias": numpy.round(parameters[-1], 4).tolist(),
             "confidence": quantiles(found),
         },
     }
-    for weighting in ("fixed", "entropy"):
-        logits = linear(results, modalities, weighting)
+    for weighting in ("fixed", "entropy") if len(texts_of(inputs)) < 2 else ():
+        logits = linear(results, inputs, weighting)
         temperature = fit_temperature(logits, results.labels)
         fitted[weighting] = {"temperature": temperature, "confidence": quantiles(softmax(logits, temperature))}
     return fitted
@@ -161,26 +174,33 @@ def fit(results, modalities, models):
 # Figures
 
 
-def line(name, logits, labels, fold, scaled):
-    found = Report(name, LABELS, logits, labels, fold).after if scaled else softmax(logits)
-    figures = [recall(found, labels), (found.argmax(axis=1) == labels).mean()]
-    figures += [calibration_error(found, labels), brier_score(found, labels), log_loss(found, labels)]
+def line(name, found, labels):
+    surest = numpy.argsort(-found.max(axis=1), kind="stable")
+    right = (found.argmax(axis=1) == labels)[surest]
+    figures = [recall(found, labels), right.mean(), calibration_error(found, labels)]
+    figures += [brier_score(found, labels), log_loss(found, labels)]
+    figures += [right[: round(share * len(labels))].mean() for share in COVERAGES]
     print(f"| {name} | {len(labels):,} | {' | '.join(f'{figure:.3f}' for figure in figures)} |", flush=True)
 
 
-def report(parts, modalities):
+def report(parts, inputs):
+    """The held-out logits of the learned pool, and the results that they are of."""
     both = parts["acted"] + parts["meant"]
     acted = numpy.arange(len(both.labels)) < len(parts["acted"].labels)
-    for weighting in ("learned", "fixed", "entropy"):
-        learned = weighting == "learned"
-        logits = held_out_logits(both, modalities) if learned else linear(both, modalities, weighting)
-        name = f"{' and '.join(modalities)}, {weighting}"
-        line(name, logits, both.labels, both.fold, scaled=not learned)
-        if not learned:
-            line(f"{name}, no temperature", logits, both.labels, both.fold, scaled=False)
+    name = " and ".join(inputs)
+    logits = held_out_logits(both, inputs)
+    pools = {f"{name}, learned": softmax(logits)}
+    for weighting in ("fixed", "entropy") if len(texts_of(inputs)) < 2 else ():
+        plain = linear(both, inputs, weighting)
+        pools[f"{name}, {weighting}"] = Report(name, LABELS, plain, both.labels, both.fold).after
+        pools[f"{name}, {weighting}, no temperature"] = softmax(plain)
+    for which, found in pools.items():
+        line(which, found, both.labels)
+        if which.endswith("no temperature"):
+            continue
         for part, here in (("acted voices, neutral words", acted), ("words that are meant", ~acted)):
-            line(f"… {part}", logits[here], both.labels[here], both.fold[here], scaled=False)
-    return held_out_logits(both, modalities), both
+            line(f"… {part}", found[here], both.labels[here])
+    return logits, both
 
 
 def main():
@@ -188,38 +208,49 @@ def main():
     parser.add_argument("--acoustic", nargs=2, action="append", required=True, metavar=("MODEL", "NPZ"),
                         help="folder of an acoustic model, and what its script wrote with --held-out; may be repeated")
     parser.add_argument("--transcripts", type=Path, required=True, help="files.csv of an evaluation of the same clips")
-    parser.add_argument("--text", type=Path, default=REPOSITORY / "models/text-minilm", help="folder of the text model")
+    parser.add_argument("--text", type=Path, action="append", required=True,
+                        help="folder of a text model; may be repeated, and then they are fitted together, too")
     parser.add_argument("--sentences", type=Path, required=True, help="folder of the labelled sentences (models/train/text)")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "models/fusion", help="folder of the model")
     arguments = parser.parse_args()
 
-    text = Text(arguments.text)
+    texts = [Text(folder) for folder in arguments.text]
+    models = {text.name: text.identity for text in texts}
+    words = [[name] for name in models] + ([list(models)] if len(models) > 1 else [])
     dialogue = [sentence for sentence in load(arguments.sentences)[1] if sentence.source == "meld"]
-    fits = {}
-    print("| | number | UAR | accuracy | ECE | Brier score | log-loss |\n| --- | --- | --- | --- | --- | --- | --- |")
+    fits = []
+    print(f"| | number | UAR | accuracy | ECE | Brier score | log-loss | {' | '.join(f'{c:.0%}' for c in COVERAGES)} |")
+    print(f"|{' --- |' * (7 + len(COVERAGES))}")
     for folder, held in arguments.acoustic:
-        models = {"voice": identity(Path(folder)), "text": identity(arguments.text)}
+        voice = identity(Path(folder))
         held_out = numpy.load(held, allow_pickle=False)
         parts = {
-            "acted": acted(held_out, arguments.transcripts, text),
-            "meant": meant(held_out, dialogue, text, numpy.random.default_rng(SEED)),
+            "acted": acted(held_out, arguments.transcripts, texts),
+            "meant": meant(held_out, dialogue, texts, numpy.random.default_rng(SEED)),
         }
-        print(f"| **{models['voice']}** | | | | | | |")
-        logits, both = report(parts, ["voice", "text"])
-        for name, results in (("both", both), ("voice", parts["acted"]), ("text", parts["meant"])):
-            modalities = ["voice", "text"] if name == "both" else [name]
-            made = fit(results, modalities, models)
-            fits[tuple(sorted(made["models"]))] = made
-            if name != "both":
-                line(f"{name} alone, learned", held_out_logits(results, modalities), results.labels, results.fold, False)
-        plot(logits, both, arguments.output, Path(folder).name)
-    write(list(fits.values()), arguments.output)
+        print(f"| **{voice}** |{' |' * (6 + len(COVERAGES))}")
+        for names in words:
+            logits, both = report(parts, ["voice", *names])
+            fits.append(fit(both, ["voice", *names], models | {"voice": voice}))
+            if names == words[0]:
+                plot(logits, both, ["voice", *names], arguments.output, Path(folder).name)
+        fits.append(alone(parts["acted"], ["voice"], {"voice": voice}))
+    print(f"| **words alone** |{' |' * (6 + len(COVERAGES))}")
+    fits += [alone(parts["meant"], names, models) for names in words]
+    write(fits, arguments.output)
 
 
-def plot(logits, results, folder, name):
-    curves = {"fixed weights": softmax(linear(results, ["voice", "text"], "fixed"))}
-    curves["learned weights"] = softmax(logits)
-    curves["entropy weights"] = softmax(linear(results, ["voice", "text"], "entropy"))
+def alone(results, inputs, models):
+    name = " and ".join(inputs)
+    line(f"{name}, learned", softmax(held_out_logits(results, inputs)), results.labels)
+    return fit(results, inputs, models)
+
+
+def plot(logits, results, inputs, folder, name):
+    tempered = lambda weighting: Report(
+        name, LABELS, linear(results, inputs, weighting), results.labels, results.fold
+    ).after
+    curves = {"fixed weights": tempered("fixed"), "learned weights": softmax(logits), "entropy weights": tempered("entropy")}
     plot_reliability(folder / f"reliability-{name}.png", f"fusion with {name}, held out", curves, results.labels)
     table = reliability_table(curves["learned weights"], results.labels)
     print(f"confidence, accuracy, number in bins of 1/{BINS}: {table}")

@@ -165,15 +165,22 @@ fn weights(arguments: &Arguments, inputs: &Inputs) -> Result<BTreeMap<String, f6
         let weight = match input.as_str() {
             TEXT => rest * split,
             ACOUSTIC => rest * (1.0 - split),
-            other => *shares.get(other).ok_or_else(|| FusionError::NoWeight { input: input.clone() })?,
+            other => match shares.get(other) {
+                Some(share) => *share,
+                // The model's weights replace those of the arguments.
+                None if arguments.weighting == Weighting::Learned => 0.0,
+                None => return Err(FusionError::NoWeight { input: input.clone() }),
+            },
         };
         weights.insert(input.clone(), weight);
     }
     let total: f64 = weights.values().sum();
-    if total <= 0.0 {
+    if total <= 0.0 && arguments.weighting != Weighting::Learned {
         return shares_error("one of them must be greater than 0");
     }
-    weights.values_mut().for_each(|weight| *weight /= total);
+    if total > 0.0 {
+        weights.values_mut().for_each(|weight| *weight /= total);
+    }
     Ok(weights)
 }
 

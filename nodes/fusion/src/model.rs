@@ -23,7 +23,8 @@ use crate::arguments::Weighting;
 /// ```
 ///
 /// There is a fit for each set of models of which results were seen together: both modalities, the voice alone, the text
-/// alone. `confidence` has the quantiles of the results' confidence on held-out data, from 0 to 100 % in equal steps.
+/// alone. `fixed` and `entropy` may be left out, which those with inputs beyond `acoustic` and `text` do: they have no default
+/// weight. `confidence` has the quantiles of the results' confidence on held-out data, from 0 to 100 % in equal steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     identity: String,
@@ -36,8 +37,8 @@ pub struct Model {
 #[derive(Clone, Debug, PartialEq)]
 struct Fits {
     learned: Logistic,
-    fixed: Scaling,
-    entropy: Scaling,
+    fixed: Option<Scaling>,
+    entropy: Option<Scaling>,
 }
 
 /// What was learned of models whose estimates come together, for one weighting.
@@ -74,8 +75,8 @@ pub(crate) struct Scaling {
 struct FitFields {
     models: Vec<String>,
     learned: Learned,
-    fixed: Scaling,
-    entropy: Scaling,
+    fixed: Option<Scaling>,
+    entropy: Option<Scaling>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,16 +133,13 @@ impl Model {
 
     /// The fit of these models with a weighting.
     pub(crate) fn fit(&self, models: &BTreeSet<String>, weighting: Weighting) -> Option<Fit<'_>> {
-        self.fits.get(models).map(|fits| match weighting {
-            Weighting::Fixed => Fit::Linear(&fits.fixed),
-            Weighting::Entropy => Fit::Linear(&fits.entropy),
-            Weighting::Learned => Fit::Logarithmic(&fits.learned),
-        })
+        self.fits.get(models)?.of(weighting)
     }
 
-    /// The sets of models that there are fits of, for error messages.
-    pub(crate) fn known(&self) -> String {
-        let sets = self.fits.keys().map(|set| set.iter().map(String::as_str).collect::<Vec<_>>().join(" + "));
+    /// The sets of models that there are fits of with a weighting, for error messages.
+    pub(crate) fn known(&self, weighting: Weighting) -> String {
+        let fitted = self.fits.iter().filter(|(_, fits)| fits.of(weighting).is_some());
+        let sets = fitted.map(|(set, _)| set.iter().map(String::as_str).collect::<Vec<_>>().join(" + "));
         sets.collect::<Vec<_>>().join("; ")
     }
 }
@@ -160,17 +158,25 @@ impl Fits {
         if !numbers.copied().all(f64::is_finite) {
             return Err("`learned` has numbers that are not finite");
         }
-        let quantiles = [&learned.confidence, &fixed.confidence, &entropy.confidence];
-        let rising = |values: &&Vec<f64>| values.len() >= 2 && values.is_sorted();
-        if !quantiles.iter().all(rising) {
+        let scalings = || [&fixed, &entropy].into_iter().flatten();
+        let rising = |values: &Vec<f64>| values.len() >= 2 && values.is_sorted();
+        if !(rising(&learned.confidence) && scalings().all(|scaling| rising(&scaling.confidence))) {
             return Err("each `confidence` must have two or more quantiles, in rising order");
         }
-        if ![fixed.temperature, entropy.temperature].iter().all(|value| value.is_finite() && *value > 0.0) {
+        if !scalings().all(|scaling| scaling.temperature.is_finite() && scaling.temperature > 0.0) {
             return Err("each `temperature` must be above 0");
         }
         let weights = models.into_iter().zip(learned.weights).collect();
         let learned = Logistic { weights, bias: learned.bias, confidence: learned.confidence };
         Ok(Self { learned, fixed, entropy })
+    }
+
+    fn of(&self, weighting: Weighting) -> Option<Fit<'_>> {
+        match weighting {
+            Weighting::Fixed => self.fixed.as_ref().map(Fit::Linear),
+            Weighting::Entropy => self.entropy.as_ref().map(Fit::Linear),
+            Weighting::Learned => Some(Fit::Logarithmic(&self.learned)),
+        }
     }
 }
 
@@ -224,7 +230,22 @@ mod tests {
         assert_eq!(fit(Weighting::Fixed), Fit::Linear(&scaling(1.5)));
         assert_eq!(fit(Weighting::Entropy), Fit::Linear(&scaling(0.5)));
         assert_eq!(model.fit(&set(&["text@1"]), Weighting::Fixed), None);
-        assert_eq!(model.known(), "text@1 + voice@1");
+        assert_eq!(model.known(Weighting::Learned), "text@1 + voice@1");
+    }
+
+    #[test]
+    fn a_fit_of_the_learned_weights_alone_is_no_fit_of_others() {
+        let model = with(|config| {
+            let fit = config["fits"][0].as_object_mut().unwrap();
+            fit.remove("fixed");
+            fit.remove("entropy");
+        })
+        .unwrap();
+        let set = ["text@1", "voice@1"].map(str::to_owned).into();
+        assert!(model.fit(&set, Weighting::Learned).is_some());
+        for weighting in [Weighting::Fixed, Weighting::Entropy] {
+            assert_eq!((model.fit(&set, weighting), &*model.known(weighting)), (None, ""));
+        }
     }
 
     #[test]

@@ -80,11 +80,8 @@ pub(crate) fn pool(
 
 /// What the model of fusion, if there is one, says of the models that have an opinion; nothing if none has.
 fn fit<'a>(segment: u64, evidence: &[Evidence], config: &'a Config) -> Result<Option<Fit<'a>>, FusionError> {
-    let takes_part = |evidence: &&Evidence| {
-        evidence.opinion.is_ok() && (config.weighting == Weighting::Learned || base(evidence, config) > 0.0)
-    };
-    let models: BTreeSet<String> =
-        evidence.iter().filter(takes_part).map(|evidence| evidence.model.clone()).collect();
+    let taking_part = evidence.iter().filter(|evidence| takes_part(evidence, config));
+    let models: BTreeSet<String> = taking_part.map(|evidence| evidence.model.clone()).collect();
     match &config.model {
         Some(model) if !models.is_empty() => match model.fit(&models, config.weighting) {
             Some(fit) => Ok(Some(fit)),
@@ -92,7 +89,7 @@ fn fit<'a>(segment: u64, evidence: &[Evidence], config: &'a Config) -> Result<Op
                 segment,
                 model: model.identity().to_owned(),
                 found: models.into_iter().collect::<Vec<_>>().join(" and "),
-                known: model.known(),
+                known: model.known(config.weighting),
             }),
         },
         _ => Ok(None),
@@ -143,7 +140,12 @@ fn logarithmic(evidence: &[Evidence], opinions: &[Option<Aligned>], logistic: &L
     normalised(logits.into_iter().map(|logit| (logit - largest).exp()).collect())
 }
 
-/// The weight that the arguments give an input. Every input of the graph has one.
+/// Whether an input has an opinion that counts.
+fn takes_part(evidence: &Evidence, config: &Config) -> bool {
+    evidence.opinion.is_ok() && (config.weighting == Weighting::Learned || base(evidence, config) > 0.0)
+}
+
+/// The weight that the arguments give an input.
 fn base(evidence: &Evidence, config: &Config) -> f64 {
     config.weights.get(&evidence.input).copied().unwrap_or(0.0)
 }
@@ -235,12 +237,10 @@ fn infer(evidence: &[Evidence], weights: &[f64], labels: &BTreeSet<&str>) -> Ali
     labels.iter().map(|label| ((*label).to_owned(), mean(label))).collect()
 }
 
-/// Which of voice and text have an opinion and a weight.
+/// Which of voice and text have an opinion that counts.
 fn profile(evidence: &[Evidence], config: &Config) -> Profile {
     let took_part = |modality: &str| {
-        evidence.iter().any(|evidence| {
-            evidence.modality == modality && evidence.opinion.is_ok() && base(evidence, config) > 0.0
-        })
+        evidence.iter().any(|evidence| evidence.modality == modality && takes_part(evidence, config))
     };
     match (took_part(VOICE_MODALITY), took_part(TEXT_MODALITY)) {
         (true, true) => Profile::Both,

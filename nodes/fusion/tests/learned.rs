@@ -46,13 +46,21 @@ fn config(fits: &[Value], labels: [&str; 3], words: &[&str]) -> Config {
 }
 
 fn try_config(fits: &[Value], labels: [&str; 3], words: &[&str]) -> Result<Config, FusionError> {
+    config_of_inputs(&["speech", "acoustic", "text"], fits, labels, words)
+}
+
+fn config_of_inputs(
+    inputs: &[&str],
+    fits: &[Value],
+    labels: [&str; 3],
+    words: &[&str],
+) -> Result<Config, FusionError> {
     let folder = tempfile::tempdir().unwrap();
     let model = json!({"labels": labels, "fits": fits}).to_string();
     std::fs::write(folder.path().join("config.json"), model).unwrap();
     let model = Model::load(folder.path()).unwrap();
     let arguments = Arguments::try_parse_from(["fusion"].iter().chain(words)).unwrap();
-    let inputs = Inputs::new(["speech", "acoustic", "text"]).unwrap();
-    Config::new(&arguments, inputs, Some(Arc::new(model)))
+    Config::new(&arguments, Inputs::new(inputs.iter().copied()).unwrap(), Some(Arc::new(model)))
 }
 
 const LABELS: [&str; 3] = ["negative", "neutral", "positive"];
@@ -130,6 +138,41 @@ fn models_that_were_not_fitted_together_are_named() {
     assert!(found.contains(&format!("{TEXT} and {VOICE} together; it was fitted on {VOICE}.")), "{found}");
     let found = error(&[both(), voice_alone()], ["bad", "good", "so-so"]);
     assert!(found.contains("bad, good, so-so") && found.contains("negative, neutral, positive"), "{found}");
+}
+
+/// A second text has no weight in the arguments and needs none where the weights are learned.
+#[test]
+fn two_text_models_are_weighed_as_they_were_fitted_together() {
+    const LARGER: &str = "larger-model@0123456789ab";
+    let mut three = fit(
+        &[LARGER, TEXT, VOICE],
+        json!([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
+        [0.0, 2.0f64.ln(), 0.0],
+        1.0,
+    );
+    let scalings = three.as_object_mut().unwrap();
+    scalings.remove("fixed");
+    scalings.remove("entropy");
+    let fits = [three, voice_alone()];
+    let inputs = ["speech", "acoustic", "text", "larger"];
+    let sent = |words: &[&str]| {
+        let Step::Emotion(emotion) = text(0, &WRITTEN) else { unreachable!() };
+        let larger = Step::Emotion(Emotion { model: LARGER.to_owned(), ..emotion });
+        let branches = [("acoustic", voice(0, &VOICED)), ("text", text(0, &WRITTEN)), ("larger", larger)];
+        let ledger = segment(0, 16_000, 48_000).into_iter().map(|step| ("speech", step));
+        run(&config_of_inputs(&inputs, &fits, LABELS, words)?, ledger.chain(branches))
+    };
+    let learned = sent(&["--weighting", "learned"]).unwrap();
+    close(&only(&learned).probabilities, &[0.4, 0.4, 0.2]);
+    assert_eq!(only(&learned).profile, Profile::Both);
+    let weights: Vec<f32> =
+        only(&learned).contributions.iter().map(|contribution| contribution.weight).collect();
+    assert_eq!(weights, [0.25, 0.5, 0.25]);
+    // Otherwise it needs one, and then a fit of that kind.
+    let error = |words: &[&str]| sent(words).unwrap_err().to_string();
+    assert!(error(&[]).contains("--weight larger="), "{}", error(&[]));
+    let unfitted = error(&["--weight", "larger=0.3"]);
+    assert!(unfitted.contains(LARGER) && unfitted.contains(&format!("fitted on {VOICE}.")), "{unfitted}");
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn times(latency: &Latency) -> String {
     let listed = parts.into_iter().filter(|(_, ms)| *ms >= 0.1);
     let listed: Vec<_> = listed.map(|(name, ms)| format!("{name} {}", milliseconds(ms))).collect();
     match latency.total_ms {
-        Some(total) => format!("{} ms after the last word: {}", milliseconds(total), listed.join(", ")),
+        Some(total) => format!("{} ms after its end: {}", milliseconds(total), listed.join(", ")),
         None => format!("milliseconds: {}", listed.join(", ")),
     }
 }
