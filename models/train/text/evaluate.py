@@ -2,6 +2,7 @@
 
     python evaluate.py --data DIR MODEL_FOLDER                figures by source, as a Markdown table
     python evaluate.py --data DIR --onnx FILE MODEL_FOLDER    the same with another graph, such as the one in fp32
+    python evaluate.py --data DIR --beside OTHER MODEL_FOLDER those of both together, as a logarithmic pool with equal weights
     python evaluate.py --data DIR --calibration MODEL_FOLDER  how far its probabilities can be believed; reliability.png
     python evaluate.py --data DIR --bench MODEL_FOLDER        milliseconds a sentence on one thread
     python evaluate.py --say "a sentence" MODEL_FOLDER        probabilities of one sentence
@@ -48,6 +49,20 @@ class Model:
 
     def all_logits(self, texts: list[str]) -> np.ndarray:
         """f32 [texts, labels]."""
+        return np.stack([self.logits(text) for text in texts])
+
+
+class Pool:
+    """Several models that are right together more often than each alone: the mean of their calibrated log-probabilities."""
+
+    def __init__(self, models: list[tuple[Model, float]]):
+        self.models = models
+
+    def logits(self, text: str) -> np.ndarray:
+        found = [measures.softmax(model.logits(text), temperature) for model, temperature in self.models]
+        return np.log(np.clip(found, 1e-12, None)).mean(0)
+
+    def all_logits(self, texts: list[str]) -> np.ndarray:
         return np.stack([self.logits(text) for text in texts])
 
 
@@ -113,7 +128,7 @@ def _pair(logits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return logits[:, [NEGATIVE, POSITIVE]], (truth == POSITIVE).astype(int)
 
 
-def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray, temperature: float, plot: Path):
+def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray, temperature: float, plot: Path | None):
     """Before is temperature 1. After: each half of the sentences that the model's temperature was fitted on is scaled
     by the temperature fitted on the other half; the others had no part in it and are scaled by the model's own.
     """
@@ -134,7 +149,8 @@ def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray
         print(f"| {source} | {len(part)} | {' | '.join(cells)} |")
     spoken = {"before": before[parts["meld"]], "after": after[parts["meld"]]}
     _print_reliability(spoken, truth[parts["meld"]])
-    _draw(plot, spoken, truth[parts["meld"]])
+    if plot is not None:
+        _draw(plot, spoken, truth[parts["meld"]])
 
 
 def _print_reliability(probabilities: dict[str, np.ndarray], truth: np.ndarray) -> None:
@@ -182,11 +198,18 @@ def print_bench(model: Model, sentences: list[Sentence]) -> None:
         print(f"{len(texts)} MELD sentences, {name}: median {p50:.1f}, 95th percentile {p95:.1f}, longest {most:.1f} ms")
 
 
+def configuration(folder: Path) -> tuple[list[str], float]:
+    """The labels of a model, and its temperature."""
+    config = json.loads((folder / "config.json").read_text())
+    return list(config["id2label"].values()), config["temperature"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="MODEL_FOLDER")
     parser.add_argument("--data", type=Path, help="folder with the labelled sentences (see data.py)")
     parser.add_argument("--onnx", type=Path, help="graph to use in place of the folder's model.onnx")
+    parser.add_argument("--beside", type=Path, action="append", default=[], help="another model's folder; may be repeated")
     parser.add_argument("--calibration", action="store_true", help="measure probabilities in place of accuracy")
     parser.add_argument("--bench", action="store_true", help="measure time in place of accuracy")
     parser.add_argument("--say", action="append", default=[], metavar="TEXT", help="print its probabilities")
@@ -194,8 +217,13 @@ def main() -> None:
     if not arguments.say and arguments.data is None:
         parser.error("either --data or --say is needed")
     model = Model(arguments.model, arguments.onnx)
-    config = json.loads((arguments.model / "config.json").read_text())
-    labels, temperature = list(config["id2label"].values()), config["temperature"]
+    labels, temperature = configuration(arguments.model)
+    if arguments.beside:
+        others = [(Model(folder), *configuration(folder)) for folder in arguments.beside]
+        if any(other != labels for _, other, _ in others):
+            parser.error("models with different labels cannot be pooled")
+        model = Pool([(model, temperature), *((other, own) for other, _, own in others)])
+        temperature = 1.0
     for text in arguments.say:
         probabilities = measures.softmax(model.logits(text), temperature)
         print("  ".join(f"{label} {value:.2f}" for label, value in zip(labels, probabilities, strict=True)), f" {text}")
@@ -205,7 +233,9 @@ def main() -> None:
     if arguments.bench:
         print_bench(model, sentences)
     elif arguments.calibration:
-        print_calibration(model, sentences, truth, temperature, arguments.model / "reliability.png")
+        # A pool has no folder for its diagram.
+        plot = None if arguments.beside else arguments.model / "reliability.png"
+        print_calibration(model, sentences, truth, temperature, plot)
     else:
         print_figures(model, sentences, truth)
 

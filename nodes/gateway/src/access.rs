@@ -26,7 +26,17 @@ impl Access {
             return true;
         }
         let (Some((_, authority)), Some(host)) = (origin.split_once("://"), host) else { return false };
-        authority.eq_ignore_ascii_case(host) && (self.token.is_some() || is_local_or_address(host))
+        authority.eq_ignore_ascii_case(host) && self.allows_host(Some(host))
+    }
+
+    /// Whether what the client knows as `host` may be the gateway: without a token not under a name that nobody named. A
+    /// browser says no origin when a page reads from the host that it came from.
+    pub fn allows_host(&self, host: Option<&str>) -> bool {
+        let named = |host: &str| {
+            let authority = |origin: &String| origin.split_once("://").map(|(_, authority)| authority.to_owned());
+            self.origins.iter().filter_map(authority).any(|authority| authority.eq_ignore_ascii_case(host))
+        };
+        self.token.is_some() || host.is_some_and(|host| is_local_or_address(host) || named(host))
     }
 
     /// Whether a request has the token, if one is needed.
@@ -84,7 +94,10 @@ mod tests {
             !may("http://localhost:80", "localhost:8765") && !may("https://speech.example.org.evil", "inner")
         );
         assert!(!may("http://evil.example:8765", "evil.example:8765"), "DNS rebinding");
+        assert!(access.allows_host(Some("127.0.0.1:8765")) && access.allows_host(Some("speech.example.org")));
+        assert!(!access.allows_host(Some("evil.example:8765")) && !access.allows_host(None));
         let with_token = Access { token: Some("t".to_owned()), ..Access::default() };
+        assert!(with_token.allows_host(Some("box.lan:8765")));
         assert!(with_token.allows_origin(Some("http://box.lan:8765"), Some("box.lan:8765")));
     }
 
