@@ -32,6 +32,7 @@ HIDDEN = 128
 EPOCHS = 30
 BATCH = 128
 MINIMUM = 25  # Frames of 20 ms.
+FULL = 100  # Frames from which on the logits count in full.
 FALSE_POSITIVES = 0.01  # By the odds.
 DIRECTIONS = 32
 PROGRAM = "cargo run --release --quiet --example states --".split()
@@ -46,20 +47,26 @@ def pool(states):
 
 
 def pooled(write, precision, program):
-    """float32 [file, values] of the files that `write(folder)` writes, in the order of their names; and what it gives."""
+    """float32 [file, values] of the files that `write(folder)` writes, in the order of their names; the frames of each; and
+    what it gives."""
     with tempfile.TemporaryDirectory() as folder:
         wav, npy = Path(folder, "wav"), Path(folder, "npy")
         wav.mkdir()
         given = write(wav)
         options = ["--model", ENCODER, "--precision", precision, "--layers", ",".join(map(str, LAYERS))]
         subprocess.run([*program, wav, npy, *options], cwd=REPOSITORY, check=True)
-        return numpy.array([pool(numpy.load(path)) for path in sorted(npy.iterdir())], dtype=numpy.float32), given
+        values, frames = [], []
+        for path in sorted(npy.iterdir()):
+            states = numpy.load(path)
+            values.append(pool(states))
+            frames.append(states.shape[1])
+        return numpy.array(values, dtype=numpy.float32), numpy.array(frames), given
 
 
 def pooled_clips(paths, noise, copies, precision, program):
-    """float32 [clip, copy, values]."""
-    values, _ = pooled(lambda folder: clips.write(paths, noise, copies, folder), precision, program)
-    return values.reshape(len(paths), copies, -1)
+    """float32 [clip, copy, values], and frames [clip, copy]."""
+    values, frames, _ = pooled(lambda folder: clips.write(paths, noise, copies, folder), precision, program)
+    return values.reshape(len(paths), copies, -1), frames.reshape(len(paths), copies)
 
 
 # The head
@@ -111,23 +118,30 @@ def train_all(values, emotions, first_seed):
     return [train(values, emotions, first_seed + number) for number in range(NETWORKS)]
 
 
+def share_heard(frames):
+    """The factor of the logits of a sound of so many frames. Heads that were trained on whole clips are as sure of the
+    beginning of one, of which they know less."""
+    return numpy.minimum(frames / FULL, 1)
+
+
 @torch.no_grad()
-def emotion_logits(heads, values):
+def emotion_logits(heads, values, frames):
     """float64 [clip, emotions], the mean of the heads."""
-    return torch.stack([head(torch.from_numpy(values)) for head in heads]).mean(dim=0).numpy().astype(float)
+    mean = torch.stack([head(torch.from_numpy(values)) for head in heads]).mean(dim=0).numpy().astype(float)
+    return mean * share_heard(frames)[:, None]
 
 
 def held_out(values, emotions, actors, heard):
-    """For each of the sets `heard`, pooled states and the numbers of the clips that they are of, the logits, by heads that have
-    not heard the clip's speaker."""
+    """For each of the sets `heard`, pooled states, their frames and the numbers of the clips that they are of, the logits, by
+    heads that have not heard the clip's speaker."""
     fold = clips.folds(actors)
-    logits = [numpy.zeros((len(of_clips), len(EMOTIONS))) for _, of_clips in heard]
+    logits = [numpy.zeros((len(of_clips), len(EMOTIONS))) for _, _, of_clips in heard]
     for number in range(FOLDS):
         rest = fold != number
         heads = train_all(values[rest], emotions[rest], 100 * number)
-        for of_set, (pieces, of_clips) in zip(logits, heard, strict=True):
+        for of_set, (pieces, frames, of_clips) in zip(logits, heard, strict=True):
             here = fold[of_clips] == number
-            of_set[here] = emotion_logits(heads, pieces[here])
+            of_set[here] = emotion_logits(heads, pieces[here], frames[here])
     return logits
 
 
@@ -239,7 +253,8 @@ def graph(heads, detector, thresholds, width):
     integers = {"frames": [2], "last": [1], "flat": [0, -1]}
     constants = weights(heads, detector, thresholds) + [numpy_helper.from_array(numpy.array(v), n) for n, v in integers.items()]
     # Far beyond any threshold, and far below what overflows.
-    constants += [numpy_helper.from_array(numpy.array(v, dtype=numpy.float32), n) for n, v in {"most": 50, "least": -50}.items()]
+    numbers = {"most": 50, "least": -50, "full": FULL, "one": 1}
+    constants += [numpy_helper.from_array(numpy.array(v, dtype=numpy.float32), n) for n, v in numbers.items()]
     nodes = [
         helper.make_node("ReduceMean", ["states", "frames"], ["mean"], keepdims=1),
         helper.make_node("Sub", ["states", "mean"], ["difference"]),
@@ -250,7 +265,12 @@ def graph(heads, detector, thresholds, width):
         helper.make_node("Reshape", ["both", "flat"], ["pooled"]),
         helper.make_node("Gemm", ["pooled", "first.weight", "first.bias"], ["linear"], transB=1),
         helper.make_node("Gelu", ["linear"], ["hidden"]),
-        helper.make_node("Gemm", ["hidden", "second.weight", "second.bias"], ["emotions"], transB=1),
+        helper.make_node("Gemm", ["hidden", "second.weight", "second.bias"], ["of all"], transB=1),
+        helper.make_node("Shape", ["states"], ["length"], start=2, end=3),
+        helper.make_node("Cast", ["length"], ["heard"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["heard", "full"], ["part"]),
+        helper.make_node("Min", ["part", "one"], ["share heard"]),
+        helper.make_node("Mul", ["of all", "share heard"], ["emotions"]),
         *label_nodes(),
         helper.make_node("Gemm", ["pooled", "odds.weight", "odds.bias"], ["log odds"], transB=1),
         helper.make_node("Clip", ["log odds", "least", "most"], ["within"]),
@@ -291,13 +311,15 @@ def export(heads, detector, thresholds, width, outputs, folder):
 def check(folder, heads, detector, thresholds, width):
     """ONNX Runtime gives what torch and scikit-learn give."""
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    states = numpy.random.default_rng(1).normal(size=(2, len(LAYERS), 137, width)).astype(numpy.float32)
-    values = numpy.array([pool(of_clip) for of_clip in states])
-    logits = emotion_logits([head.float() for head in heads], values)
-    expected = [label_logits(logits), logits, anomaly(detector.scores(values), thresholds)]
-    for name, found, wanted in zip(("logits", "emotions", "anomaly"), session.run(None, {"states": states}), expected, strict=True):
-        difference = abs(found - wanted).max() / (1 + abs(wanted).max())
-        assert difference < 1e-3, f"{name}: ONNX Runtime and what was trained differ by {difference}"
+    for frames in (MINIMUM, 137):
+        states = numpy.random.default_rng(1).normal(size=(2, len(LAYERS), frames, width)).astype(numpy.float32)
+        values = numpy.array([pool(of_clip) for of_clip in states])
+        logits = emotion_logits([head.float() for head in heads], values, numpy.full(2, frames))
+        expected = [label_logits(logits), logits, anomaly(detector.scores(values), thresholds)]
+        names = ("logits", "emotions", "anomaly")
+        for name, found, wanted in zip(names, session.run(None, {"states": states}), expected, strict=True):
+            difference = abs(found - wanted).max() / (1 + abs(wanted).max())
+            assert difference < 1e-3, f"{name}: ONNX Runtime and what was trained differ by {difference}"
 
 
 def main():
@@ -312,26 +334,27 @@ def main():
     torch.set_num_threads(1)  # The same sums in the same order on every machine.
 
     paths, emotions, actors = clips.find(arguments.data)
-    values = pooled_clips(paths, arguments.noise, COPIES, "int8", arguments.states)
+    values, frames = pooled_clips(paths, arguments.noise, COPIES, "int8", arguments.states)
     width = values.shape[-1] // 2 // len(LAYERS)
-    fp32 = pooled_clips(paths, arguments.noise, 1, "fp32", arguments.states)
+    fp32, fp32_frames = pooled_clips(paths, arguments.noise, 1, "fp32", arguments.states)
     write_beginnings = lambda folder: clips.write_beginnings(paths, EVERY, folder)
-    beginnings, (of_clips, which) = pooled(write_beginnings, "int8", arguments.states)
+    beginnings, their_frames, (of_clips, which) = pooled(write_beginnings, "int8", arguments.states)
     everyone = numpy.arange(len(paths))
-    heard = {"as they are": (values[:, 0], everyone)}
+    heard = {"as they are": (values[:, 0], frames[:, 0], everyone)}
     for n in range(1, HEARD):
-        heard[f"another speed and gain, and office noise at 5 to 30 dB: copy {n}"] = values[:, n], everyone
-    heard["as they are, by the encoder in float32"] = fp32[:, 0], everyone
-    heard[f"while they are spoken, every {EVERY} s: what there is of them"] = beginnings, of_clips
+        name = f"another speed and gain, and office noise at 5 to 30 dB: copy {n}"
+        heard[name] = values[:, n], frames[:, n], everyone
+    heard["as they are, by the encoder in float32"] = fp32[:, 0], fp32_frames[:, 0], everyone
+    heard[f"while they are spoken, every {EVERY} s: what there is of them"] = beginnings, their_frames, of_clips
     for n in (1, 2, 3, 4):
-        heard[f"the first {n * EVERY} s"] = beginnings[which == n], of_clips[which == n]
+        heard[f"the first {n * EVERY} s"] = beginnings[which == n], their_frames[which == n], of_clips[which == n]
     logits = held_out(values, emotions, actors, list(heard.values()))
     outputs = configuration(logits[0], emotions, temperature_alone)
     fold = clips.folds(actors)
     whole = (logits[0], emotions, fold)
     reports = [
         report(name, of_set, emotions[of_clips], fold[of_clips], temperature_alone, whole)
-        for (name, (_, of_clips)), of_set in zip(heard.items(), logits, strict=True)
+        for (name, (_, _, of_clips)), of_set in zip(heard.items(), logits, strict=True)
     ]
     reports[0].name = "acoustic-whisper, held-out speakers"
     reports[0].plot(arguments.output / "reliability.png")
@@ -339,7 +362,7 @@ def main():
         reports[0].save(arguments.held_out, paths)
 
     write = lambda folder: anomalies.write(paths, arguments.noise, arguments.speech, folder)
-    sounds, (kinds, sources) = pooled(write, "int8", arguments.states)
+    sounds, _, (kinds, sources) = pooled(write, "int8", arguments.states)
     detector, thresholds = fit_detector(values[:, 0], sounds, kinds, sources, actors)
     heads = train_all(values, emotions, 1000)
     export(heads, detector, thresholds, width, outputs, arguments.output)

@@ -33,7 +33,8 @@ impl Access {
     /// browser says no origin when a page reads from the host that it came from.
     pub fn allows_host(&self, host: Option<&str>) -> bool {
         let named = |host: &str| {
-            let authority = |origin: &String| origin.split_once("://").map(|(_, authority)| authority.to_owned());
+            let authority =
+                |origin: &String| origin.split_once("://").map(|(_, authority)| authority.to_owned());
             self.origins.iter().filter_map(authority).any(|authority| authority.eq_ignore_ascii_case(host))
         };
         self.token.is_some() || host.is_some_and(|host| is_local_or_address(host) || named(host))

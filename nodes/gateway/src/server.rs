@@ -206,7 +206,8 @@ fn reason(graph: &Graph) -> &str {
 /// `GET /stats`.
 async fn statistics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     if !shared.access.allows_host(text(&headers, &HOST)) {
-        let reason = "under this name, start the gateway with a token, or with `--allow-origin http://NAME:PORT`";
+        let reason =
+            "under this name, start the gateway with a token, or with `--allow-origin http://NAME:PORT`";
         return refuse(StatusCode::FORBIDDEN, reason);
     }
     unauthorised(&shared, &headers).unwrap_or_else(|| Json(figures(&shared)).into_response())
