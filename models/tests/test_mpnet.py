@@ -8,10 +8,9 @@ import unittest
 import zipfile
 from pathlib import Path
 
-import context  # noqa: F401
+import context
 import numpy as np
 import onnx
-import onnxruntime
 from safetensors.numpy import save, save_file
 from undertone_models import mpnet
 from undertone_models.errors import ModelError
@@ -84,11 +83,7 @@ def reference(tensors: Arrays, ids: np.ndarray) -> np.ndarray:
 
 
 def run(file: bytes, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    options = onnxruntime.SessionOptions()
-    # Nothing below a fatal error: those that a test asks for would stand among its own lines.
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    return session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
+    return context.session(file).run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
 
 
 class Graph(unittest.TestCase):

@@ -2,16 +2,14 @@
 
 import unittest
 
-import context  # noqa: F401
+import context
 import numpy as np
 import onnx
-import onnxruntime
 from undertone_models import onnx_graph
 
 
 def run(file: bytes, **inputs: np.ndarray) -> list[np.ndarray]:
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    return session.run(None, inputs)
+    return context.session(file).run(None, inputs)
 
 
 def linear(quantised: bool, weight: np.ndarray, bias: np.ndarray) -> bytes:

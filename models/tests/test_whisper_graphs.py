@@ -2,10 +2,9 @@
 
 import unittest
 
-import context  # noqa: F401
+import context
 import numpy as np
 import onnx
-import onnxruntime
 import whisper_reference as reference
 from undertone_models import ctranslate2, whisper_graphs
 from undertone_models.errors import ModelError
@@ -23,10 +22,7 @@ class Session:
     """A file as ONNX Runtime reads it."""
 
     def __init__(self, file: bytes):
-        options = onnxruntime.SessionOptions()
-        # Nothing below a fatal error: those that a test asks for would stand among its own lines.
-        options.log_severity_level = 4
-        self.session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        self.session = context.session(file)
         self.shapes = {value.name: value.shape for value in [*self.session.get_inputs(), *self.session.get_outputs()]}
 
     def run(self, inputs: Arrays) -> Arrays:

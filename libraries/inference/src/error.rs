@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum ModelError {
     /// No folder has the name.
     #[error(
-        "no model named `{name}`: looked for models/{name} and models/prepared/{name} in {}{} Run `make models` to prepare the models, or give the path of a model folder (with a slash, such as ./{name})",
+        "no model named `{name}`: looked for models/{name} and models/prepared/{name} in {}{} Run `make models` to prepare the models and to see which are made on request (by `.venv/bin/python models/models prepare {name}`), or give the path of a model folder (with a slash, such as ./{name})",
         list(looked),
         suggest(suggestion)
     )]
