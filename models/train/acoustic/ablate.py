@@ -18,7 +18,7 @@ import clips
 import numpy
 import scipy.fft
 import torch
-from clips import FOLDS, LABEL_OF_EMOTION
+from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION
 from emotions import label_logits
 from report import recall
 from train import COPIES, Recipe, logits, rows_of, train
@@ -92,7 +92,7 @@ def fold_of_row(number):
 
 def measure(clip_features, spoilt, emotions, fold, recipe, jobs):
     """Of clips as they are and as augmented, by three labels and by eight emotions: the UAR, and its deviation by fold."""
-    found = numpy.zeros((2, len(emotions), 8))
+    found = numpy.zeros((2, len(emotions), len(EMOTIONS)))
     with multiprocessing.get_context("fork").Pool(jobs, keep, (clip_features, spoilt, emotions, fold, recipe)) as pool:
         for indices, *both in pool.imap_unordered(fold_of_row, range(FOLDS)):
             found[:, indices] = both
@@ -123,14 +123,20 @@ def main():
 
     lines = arguments.rows.read_text().splitlines() if arguments.rows.exists() else []
     done = {row["name"]: row["figures"] for row in map(json.loads, lines)}
+    left = [row for row in ROWS if row[0] not in done]
+    if left:
+        fill(done, sorted(left, key=lambda row: list(FEATURES).index(row[1])), arguments)
+    show({name: done[name] for name, _, _ in ROWS})
+
+
+def fill(done, rows, arguments):
+    """Adds the figures of `rows`, which are in the order of their features, to `done` and to the file."""
     programs = {name: ["cargo", "run", "--release", "--quiet", "--example", name, "--"] for name in ("features", "contours")}
     paths, emotions, actors = clips.find(arguments.data)
     made = partial(heard, paths=paths, noise=arguments.noise, programs=programs)
     plain = made(PLAIN)
     name_of_features, clip_features = PLAIN, plain
-    for name, features, recipe in sorted(ROWS, key=lambda row: list(FEATURES).index(row[1])):
-        if name in done:
-            continue
+    for name, features, recipe in rows:
         if features != name_of_features:
             name_of_features, clip_features = features, made(features)
         # Every row is heard in the same noise, by its own kind of features.
@@ -139,7 +145,6 @@ def main():
         with arguments.rows.open("a") as file:
             file.write(json.dumps({"name": name, "figures": done[name]}) + "\n")
         print(name, done[name], flush=True)
-    show({name: done[name] for name, _, _ in ROWS})
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def pool(results, inputs, parameters):
 
 
 def learn(results, inputs):
-    """[inputs + 1, labels]: a weight for each modality and label, and a bias, of least log-loss."""
+    """[inputs + 1, labels]: a weight for each input and label, and a bias, of least log-loss."""
     shape = (len(inputs) + 1, len(LABELS))
     start = numpy.vstack([numpy.ones((len(inputs), len(LABELS))), numpy.zeros(len(LABELS))])
 
@@ -133,8 +133,9 @@ def linear(results, inputs, weighting):
     return numpy.log(sum((weights[name] / total)[:, None] * results.of[name] for name in inputs).clip(1e-300))
 
 
-def texts_of(inputs):
-    return [name for name in inputs if name != "voice"]
+def linear_weightings(inputs):
+    """Those that the node has without being told more: its default weights are of a voice and one text."""
+    return ("fixed", "entropy") if len(set(inputs) - {"voice"}) < 2 else ()
 
 
 def held_out_logits(results, inputs):
@@ -153,7 +154,7 @@ def quantiles(found):
 
 
 def fit(results, inputs, models):
-    """What config.json says of these inputs, whose `models` are identities. The node's default weights are of one text."""
+    """What config.json says of these inputs, whose `models` are identities."""
     parameters = learn(results, inputs)
     found = softmax(held_out_logits(results, inputs))
     fitted = {
@@ -164,7 +165,7 @@ def fit(results, inputs, models):
             "confidence": quantiles(found),
         },
     }
-    for weighting in ("fixed", "entropy") if len(texts_of(inputs)) < 2 else ():
+    for weighting in linear_weightings(inputs):
         logits = linear(results, inputs, weighting)
         temperature = fit_temperature(logits, results.labels)
         fitted[weighting] = {"temperature": temperature, "confidence": quantiles(softmax(logits, temperature))}
@@ -190,7 +191,7 @@ def report(parts, inputs):
     name = " and ".join(inputs)
     logits = held_out_logits(both, inputs)
     pools = {f"{name}, learned": softmax(logits)}
-    for weighting in ("fixed", "entropy") if len(texts_of(inputs)) < 2 else ():
+    for weighting in linear_weightings(inputs):
         plain = linear(both, inputs, weighting)
         pools[f"{name}, {weighting}"] = Report(name, LABELS, plain, both.labels, both.fold).after
         pools[f"{name}, {weighting}, no temperature"] = softmax(plain)

@@ -62,8 +62,7 @@ class Pool:
         found = [measures.softmax(model.logits(text), temperature) for model, temperature in self.models]
         return np.log(np.clip(found, 1e-12, None)).mean(0)
 
-    def all_logits(self, texts: list[str]) -> np.ndarray:
-        return np.stack([self.logits(text) for text in texts])
+    all_logits = Model.all_logits
 
 
 def multiplies_bytes_exactly() -> bool:

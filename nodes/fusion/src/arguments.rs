@@ -20,7 +20,7 @@ pub struct Arguments {
     pub text_weight: f64,
 
     /// Share of a further input, as `face=0.2`; `text` and `acoustic` divide what is left. Repeat it for each further
-    /// input. The last one for an input counts.
+    /// input. The last one for an input counts. `--weighting learned` needs none.
     #[arg(long = "weight", value_name = "INPUT=SHARE")]
     pub shares: Vec<Share>,
 

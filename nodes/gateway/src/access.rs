@@ -26,17 +26,16 @@ impl Access {
             return true;
         }
         let (Some((_, authority)), Some(host)) = (origin.split_once("://"), host) else { return false };
-        authority.eq_ignore_ascii_case(host) && self.allows_host(Some(host))
+        authority.eq_ignore_ascii_case(host) && (self.token.is_some() || is_local_or_address(host))
     }
 
     /// Whether what the client knows as `host` may be the gateway: without a token not under a name that nobody named. A
     /// browser says no origin when a page reads from the host that it came from.
     pub fn allows_host(&self, host: Option<&str>) -> bool {
-        let named = |host: &str| {
-            let authority =
-                |origin: &String| origin.split_once("://").map(|(_, authority)| authority.to_owned());
-            self.origins.iter().filter_map(authority).any(|authority| authority.eq_ignore_ascii_case(host))
+        let is_of = |origin: &String, host: &str| {
+            origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
         };
+        let named = |host: &str| self.origins.iter().any(|origin| is_of(origin, host));
         self.token.is_some() || host.is_some_and(|host| is_local_or_address(host) || named(host))
     }
 
@@ -95,6 +94,7 @@ mod tests {
             !may("http://localhost:80", "localhost:8765") && !may("https://speech.example.org.evil", "inner")
         );
         assert!(!may("http://evil.example:8765", "evil.example:8765"), "DNS rebinding");
+        assert!(!may("http://speech.example.org", "speech.example.org"), "another origin by its scheme");
         assert!(access.allows_host(Some("127.0.0.1:8765")) && access.allows_host(Some("speech.example.org")));
         assert!(!access.allows_host(Some("evil.example:8765")) && !access.allows_host(None));
         let with_token = Access { token: Some("t".to_owned()), ..Access::default() };
