@@ -9,7 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
@@ -24,19 +24,34 @@ use undertone_source::AudioFile;
 
 const SECOND: u64 = 16_000;
 
-/// Several utterances, one of them with a pause that is nearly its end.
-fn short(pace: &str) -> String {
-    let file = |name: &str| repository().join("recordings/session").join(name).display().to_string();
-    let files = [file("libri-1088-134315-0000.flac"), file("LJ001-0002.flac")].join(" ");
-    format!("{files} --join --silence-ms 800 --session short --pace {pace}")
+/// The graph on two utterances. A pause of the first one is made so long that slow machines, too, have encoded what was
+/// announced as its end when speech goes on.
+fn spoken(graph: Graph, pace: &str) -> Graph {
+    /// Samples of the first recording before its pause.
+    const PAUSE: usize = 151_000;
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let read =
+            |name: &str| AudioFile::read_whole(&repository().join("recordings/session").join(name)).unwrap();
+        let (first, second) = (read("libri-1088-134315-0000.flac"), read("LJ001-0002.flac"));
+        let (before, behind) = first.split_at(PAUSE);
+        let silence = |milliseconds: usize| vec![0.0; milliseconds * SECOND as usize / 1000];
+        let folder = repository().join("out/tests/pause-clips");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("pause.wav");
+        write(&path, &[before, &silence(500), behind, &silence(1500), &second].concat());
+        path
+    });
+    graph
+        .args("source", &format!("{} --session short --pace {pace}", file.display()))
+        .add_args("vad", "--hangover-ms 1000")
 }
 
 /// The rehearsal, recorded: made once, the first time that a test asks for it.
-fn rehearsal() -> &'static (Outcome, std::path::PathBuf) {
-    static REHEARSAL: OnceLock<(Outcome, std::path::PathBuf)> = OnceLock::new();
+fn rehearsal() -> &'static (Outcome, PathBuf) {
+    static REHEARSAL: OnceLock<(Outcome, PathBuf)> = OnceLock::new();
     REHEARSAL.get_or_init(|| {
-        let graph =
-            Graph::open("dataflows/rehearsal.yml", "rehearsal").args("source", &short("realtime")).record();
+        let graph = spoken(Graph::open("dataflows/rehearsal.yml", "rehearsal"), "realtime").record();
         let recording = graph.recording();
         (graph.run().expect_success(), recording)
     })
@@ -54,13 +69,10 @@ fn messages<B: Body>(recording: &Path, topic: &str) -> Vec<B> {
 
 #[test]
 fn working_ahead_changes_no_result() {
-    let plain = Graph::open("dataflow.yml", "not-ahead").args("source", &short("fast")).record();
+    let plain = spoken(Graph::open("dataflow.yml", "not-ahead"), "fast").record();
     let expected = plain.recording();
     plain.run().expect_success();
-    let hurried = Graph::open("dataflows/rehearsal.yml", "ahead-fast")
-        .args("source", &short("fast"))
-        .record()
-        .under_load();
+    let hurried = spoken(Graph::open("dataflows/rehearsal.yml", "ahead-fast"), "fast").record().under_load();
     let fast = hurried.recording();
     hurried.run().expect_success();
     for recording in [&rehearsal().1, &fast] {
@@ -73,7 +85,7 @@ fn working_ahead_changes_no_result() {
 
 #[test]
 fn whisper_cpp_working_ahead_changes_no_result() {
-    let graph = |name: &str, pace: &str| Graph::open("dataflows/asr.yml", name).args("source", &short(pace));
+    let graph = |name: &str, pace: &str| spoken(Graph::open("dataflows/asr.yml", name), pace);
     let plain = graph("asr-not-ahead", "fast").record();
     let expected = plain.recording();
     plain.run().expect_success();
@@ -250,8 +262,7 @@ fn a_session_ends_without_a_branch_that_is_silent() {
 fn what_is_late_is_done_with_less_effort_and_says_so() {
     for (rung, reason, profile) in [("0=beam:1", "beam 1", "both"), ("0=skip", "overload", "audio_only")] {
         let name = format!("late-{}", &rung[2..6]);
-        let outcome = Graph::open("dataflow.yml", &name)
-            .args("source", &short("realtime"))
+        let outcome = spoken(Graph::open("dataflow.yml", &name), "realtime")
             .add_args("decoder", &format!("--beam 5 --when-late {rung}"))
             .record()
             .run()
@@ -279,8 +290,7 @@ fn what_is_late_is_heard_by_another_model() {
     std::fs::create_dir_all(&other).unwrap();
     let weights = repository().join("models/prepared/whisper-tiny.en/ggml-model-q8_0.bin");
     std::fs::copy(weights, other.join(FILE)).unwrap();
-    let outcome = Graph::open("dataflows/asr.yml", "late-model")
-        .args("source", &short("realtime"))
+    let outcome = spoken(Graph::open("dataflows/asr.yml", "late-model"), "realtime")
         .add_args("asr", &format!("--when-late 0=model:{}", other.display()))
         .record()
         .run()
