@@ -26,6 +26,7 @@ WINDOW = 300  # Frames: 3 s, the longest crop.
 SHORTEST_CROP = 100
 MINIMUM = 50
 STEP = 50  # Frames between two estimates while somebody speaks.
+FULL = 190  # Frames from which on the logits count in full.
 FIT = temperature_and_share  # A temperature that mends the middle of its range makes it too sure at the top.
 
 
@@ -148,7 +149,11 @@ class AcousticCnn(nn.Module):
 
 
 class Networks(nn.Module):
-    """What is exported: the mean of several networks, and the labels that follow from the emotions."""
+    """What is exported: the mean of several networks, and the labels that follow from the emotions.
+
+    Below FULL frames the logits count in proportion: the networks are as sure of the beginning of a clip, of which they know
+    less.
+    """
 
     def __init__(self, networks):
         super().__init__()
@@ -157,6 +162,9 @@ class Networks(nn.Module):
 
     def forward(self, features):
         emotions = sum(network(features) for network in self.networks) / len(self.networks)
+        # By way of a sum, so that the number of frames stays open in the exported graph.
+        frames = torch.ones_like(features[:, :, :1]).sum(dim=1)
+        emotions = emotions * (frames / FULL).clamp(max=1)
         powers = torch.exp(emotions - emotions.max(dim=1, keepdim=True).values)
         return torch.log(powers @ self.gathering), emotions
 
