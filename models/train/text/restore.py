@@ -2,7 +2,7 @@
 
     python restore.py --output weights.safetensors ../..
 
-The inverse of export.py but for the rounding to 7 bits, which training mends. Word embeddings are the checkpoint's, since
+The inverse of export.py but for the rounding, which training mends. Word embeddings are the checkpoint's, since
 no training moves them.
 """
 
