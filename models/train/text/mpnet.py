@@ -86,7 +86,12 @@ def _buckets(tokens: int) -> torch.Tensor:
 
 
 def load_mpnet(path: Path, kept: int) -> MPNet:
+    return mpnet_of(load_file(path), kept)
+
+
+def mpnet_of(tensors: dict[str, torch.Tensor], kept: int) -> MPNet:
+    """The encoder of a checkpoint's tensors."""
     unused = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
     model = MPNet(kept)
-    model.load_state_dict({name: tensor for name, tensor in load_file(path).items() if name not in unused})
+    model.load_state_dict({name: tensor for name, tensor in tensors.items() if name not in unused})
     return model

@@ -2,8 +2,8 @@
 
     python restore.py --output weights.safetensors ../..
 
-The inverse of export.py but for the rounding, which training mends. Word embeddings are the checkpoint's, since
-no training moves them.
+The inverse of export.py but for the rounding, which training mends. Word embeddings are the checkpoint's, since no training
+moves them.
 """
 
 import argparse
@@ -51,11 +51,12 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
         quantised, zero = found[f"{name}_quantized"].astype(np.float32), found[f"{name}_zero_point"]
         return torch.from_numpy((quantised - zero.astype(np.float32)) * found[f"{name}_scale"])
 
-    named = {name: torch.from_numpy(value.copy()) for name, value in found.items() if name.startswith(("bert", "class"))}
-    whole = {name: value for name, value in named.items() if name.endswith((".bias", "LayerNorm.weight"))}
+    kept = (name for name in found if name.endswith((".bias", "LayerNorm.weight")))
+    whole = {name: torch.from_numpy(found[name].copy()) for name in kept}
     for name in found:
         if name.startswith("bert.embeddings") and name.endswith("_quantized"):
-            whole[name.removesuffix("_quantized")] = restored(name.removesuffix("_quantized"))
+            table = name.removesuffix("_quantized")
+            whole[table] = restored(table)
     producer = {output: node for node in graph.node for output in node.output}
     for node in graph.node:
         for bias in (name for name in node.input if name.endswith(".bias") and node.op_type == "Add"):

