@@ -4,6 +4,7 @@ import json
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import yaml
 from context import REPOSITORY, tone
@@ -61,6 +62,36 @@ class Batches(unittest.TestCase):
         model.write_bytes(b"other weights")
         sha256.cache_clear()
         self.assertIsNone(batches.complete(graph, batch))
+
+    def test_models_of_one_name_are_told_apart_by_their_nodes(self):
+        whole = yaml.safe_load((REPOSITORY / "dataflows/two-texts.yml").read_text())
+        files = {}
+        for name in ("text", "larger"):
+            files[name] = self.folder / name / "same/model.onnx"
+            files[name].parent.mkdir(parents=True)
+            files[name].write_text(name)
+            next(node for node in whole["nodes"] if node["id"] == name)["args"] = f"--model {name}/same"
+        path = self.folder / "graph.yml"
+        path.write_text(yaml.safe_dump(whole))
+        graph = graphs.read(path)
+        (batch,) = self.plan(graph, size=3)
+        batch.folder.mkdir(parents=True)
+        nodes = {name: {"models": {"same/model.onnx": sha256(file)}} for name, file in files.items()}
+        batch.kept.write_text(json.dumps({"nodes": nodes}))
+        self.assertIsNotNone(batches.complete(graph, batch))
+        files["text"].write_text("larger")
+        sha256.cache_clear()
+        self.assertIsNone(batches.complete(graph, batch))
+
+    def test_programs_that_the_evaluation_puts_in_count_as_the_graphs_own(self):
+        # A microphone gives way to the source, and there is a recorder beside the graph's own nodes.
+        graph = graphs.read(REPOSITORY / "dataflows/live.yml")
+        with mock.patch.object(graphs, "PROGRAMS", self.folder / "programs"):
+            (self.folder / "programs").mkdir()
+            for name in ("source", "recorder"):
+                (batch,) = self.plan(graph, size=3)
+                (self.folder / "programs" / name).write_bytes(b"another version")
+                self.assertNotEqual(self.plan(graph, size=3)[0].folder, batch.folder, name)
 
     def test_a_recording_that_a_node_names_is_refused(self):
         (batch,) = self.plan(size=3)

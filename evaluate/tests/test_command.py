@@ -1,24 +1,44 @@
 """`evaluate` as a user runs it: real recordings through the real graph, and the command again."""
 
 import csv
+import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
-from context import EVALUATE, REPOSITORY
+from context import EVALUATE, REPOSITORY, session, tone
+from undertone_evaluate import command_line
+from undertone_evaluate.batch import Batch
+from undertone_evaluate.labels import Labels, Row
 
 SESSION = REPOSITORY / "recordings/session"
 FILES = ("LJ001-0008.flac", "LJ002-0020.flac", "LJ001-0002.flac")
 
 
+COMMAND = [sys.executable, str(EVALUATE / "evaluate")]
+
+
 def evaluate(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(EVALUATE / "evaluate"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=600)
+
+
+def running(words: str) -> list[str]:
+    """The commands of all processes that have the words in them."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            # It has just ended.
+            continue
+    return [command for command in found if words in command]
 
 
 class Command(unittest.TestCase):
@@ -76,18 +96,73 @@ class Command(unittest.TestCase):
             self.assertIn(f"({plot}.png)", text)
             self.assertEqual((self.output / f"{plot}.png").read_bytes()[1:4], b"PNG")
 
+    def graph(self, *replaced: tuple[str, str]) -> str:
+        """The default graph in the folder of the test, with some words replaced."""
+        path, text = self.folder / "graph.yml", (REPOSITORY / "dataflow.yml").read_text()
+        for old, new in (("target/release/", f"{REPOSITORY}/target/release/"), *replaced):
+            text = text.replace(old, new)
+        path.write_text(text)
+        shutil.copytree(REPOSITORY / "types", self.folder / "types", dirs_exist_ok=True)
+        return str(path)
+
     def test_a_node_that_fails_is_named_and_nothing_is_left_beside_the_graph(self):
-        graph = self.folder / "graph.yml"
-        text = (REPOSITORY / "dataflow.yml").read_text().replace("acoustic-whisper", "acoustic-whisker")
-        graph.write_text(text.replace("target/release/", f"{REPOSITORY}/target/release/"))
-        shutil.copytree(REPOSITORY / "types", self.folder / "types")
+        graph = self.graph(("acoustic-whisper", "acoustic-whisker"))
         table = self.labels([[str(SESSION / FILES[0]), "", "neutral", "", ""]])
-        found = evaluate("--labels", table, "--output", str(self.output), "--graph", str(graph))
+        found = evaluate("--labels", table, "--output", str(self.output), "--graph", graph)
         self.assertEqual(found.returncode, 1)
         self.assertIn("ERROR acoustic: exited with code 1", found.stderr)
         self.assertIn("no model named `acoustic-whisker`", found.stderr)
         self.assertEqual(list(self.folder.glob(".evaluate-*")), [])
         self.assertFalse((self.output / "report.md").exists())
+
+    def test_a_command_that_is_asked_to_end_leaves_no_graph_running(self):
+        table = self.labels([[str(SESSION / file), "", "neutral", "", ""] for file in FILES])
+        # The models of the repository are not above the test's folder.
+        (self.folder / "models").symlink_to(REPOSITORY / "models")
+        command = [*COMMAND, "--labels", table, "--output", str(self.output), "--graph", self.graph()]
+        for asked in (signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(asked.name):
+                shutil.rmtree(self.output, ignore_errors=True)
+                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                self.addCleanup(process.kill)
+                recorder = f"{self.output}/batches/"
+                while not any("release/recorder" in line for line in running(recorder)):
+                    self.assertIsNone(process.poll(), "it ended before the graph ran")
+                    time.sleep(0.02)
+                process.send_signal(asked)
+                told = process.communicate(timeout=60)[1]
+                self.assertEqual(process.returncode, 130, told)
+                self.assertIn("interrupted; give the same command again to go on", told)
+                self.assertEqual(list(self.folder.glob(".evaluate-*")), [])
+                self.assertEqual(running(recorder), [])
+
+    def test_a_second_evaluation_into_a_folder_is_refused(self):
+        self.output.mkdir()
+        with (self.output / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = evaluate("--labels", self.labels([]), "--output", str(self.output))
+        self.assertEqual(found.returncode, 1)
+        self.assertIn(f"another evaluation writes to {self.output}", found.stderr)
+
+    def test_classes_that_a_known_set_does_not_have_are_refused_before_the_graph_runs(self):
+        tone(self.folder / "03-01-05-02-01-02-11.wav")
+        found = evaluate("--ravdess", str(self.folder), "--output", str(self.output), "--classes", "good, bad")
+        self.assertEqual(found.returncode, 1)
+        self.assertIn("the labels of `--ravdess` are negative, neutral, positive; leave `--classes`", found.stderr)
+        self.assertFalse((self.output / "batches").exists())
+
+    def test_names_of_classes_may_stand_behind_spaces(self):
+        options = command_line.parser().parse_args(["--folder", "a", "--output", "b", "--classes", "bad, good"])
+        self.assertEqual(options.classes, ("bad", "good"))
+
+    def test_reference_segments_are_compared_with_a_length_that_only_the_source_knows(self):
+        rows = {name: Row(name, Path(f"{name}.m4a"), speech=((0.0, end),)) for name, end in (("a", 1.0), ("b", 1000.0))}
+        labels, sessions = Labels("set", list(rows.values())), {name: session() for name in rows}
+        found = command_line._usable(labels, Batch(self.folder, rows), sessions)
+        self.assertEqual(list(found), ["a"])
+        (wrong,) = labels.wrong
+        self.assertEqual(wrong.where, "b")
+        self.assertIn("goes on to 1000 s, and the recording ends at 1.00 s", wrong.reason)
 
     def test_a_set_without_a_right_row_is_an_error(self):
         found = evaluate("--labels", self.labels([["gone.wav", "", "", "", ""]]), "--output", str(self.output))

@@ -88,6 +88,15 @@ class Rewriting(unittest.TestCase):
         self.assertEqual(Path(node["path"]).name, "source")
         self.assertEqual(node["inputs"]["watermark"]["source"], graph.watermark)
 
+    def test_a_gateway_gives_way_to_the_source_and_nothing_that_it_takes_is_left(self):
+        graph = graphs.read(REPOSITORY / "dataflows/gateway.yml")
+        node = rewritten(graph)["gateway"]
+        self.assertEqual(Path(node["path"]).name, "source")
+        self.assertEqual(list(node["inputs"]), ["watermark"])
+        self.assertEqual(node["inputs"]["watermark"]["source"], graph.watermark)
+        self.assertEqual(node["input_types"], {"watermark": "undertone/speech/v1/Watermark"})
+        self.assertEqual(rewritten(graph)["evaluation-sink"]["inputs"]["sentiment"]["source"], graph.sentiment)
+
     def test_how_the_source_sends_is_kept(self):
         text = (REPOSITORY / "dataflow.yml").read_text()
         text = text.replace(

@@ -4,6 +4,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import soundfile
 from context import tone
 from undertone_evaluate import labels, sound
 from undertone_evaluate.errors import EvaluationError
@@ -77,7 +78,7 @@ class Tables(Case):
         (self.folder / "words.txt").write_text("words")
         names = ["good.wav", "gone.wav", "./good.wav", "noise.flac", "cut.flac", "empty.wav", "words.txt"]
         found = self.read("file\n" + "\n".join(names) + "\n")
-        labels.check(found, sound.problem)
+        labels.check(found, sound.look)
         self.assertEqual([row.where for row in found.rows], ["labels.csv:2"])
         reasons = {Path(wrong.file).name + wrong.where[-2:]: wrong.reason for wrong in found.wrong}
         self.assertIn("no such file", reasons["gone.wav:3"])
@@ -86,6 +87,32 @@ class Tables(Case):
         self.assertTrue(reasons["cut.flac:6"], reasons)
         self.assertIn("no audio", reasons["empty.wav:7"])
         self.assertIn("no recording that the source takes", reasons["words.txt:8"])
+
+    def test_an_mp3_whose_length_is_guessed_is_not_cut_short(self):
+        # Silence takes fewer bytes than what comes behind it, by which the length of a whole file is guessed.
+        path = self.folder / "a.mp3"
+        soundfile.write(path, [0.0] * 32_000 + [0.5, -0.5] * 16_000 + [0.0] * 32_000, 16_000, format="MP3")
+        whole = path.read_bytes()
+        # Without the first frame, which is the header with the length, and behind a tag, as of a picture.
+        tag = b"ID3\3\0\0\0\0\x20\0" + bytes(0x1000)
+        path.write_bytes(tag + whole[whole.index(whole[:2], 4) :])
+        with soundfile.SoundFile(path) as sound_file:
+            self.assertGreater(sound_file.frames, len(sound_file.read()))
+        problem, seconds = sound.look(path)
+        self.assertEqual(problem, "")
+        self.assertAlmostEqual(seconds, 6.0, delta=0.2)
+
+    def test_reference_segments_lie_in_the_recording(self):
+        for name in ("rounded.wav", "ms.wav", "none.wav"):
+            tone(self.folder / name, 2.0)
+        found = self.read("file,speech\nrounded.wav,0.5-1;1.5-2.05\nms.wav,500-1000;1500-2000\nnone.wav,none\n")
+        labels.check(found, sound.look)
+        self.assertEqual([row.file.name for row in found.rows], ["rounded.wav", "none.wav"])
+        (wrong,) = found.wrong
+        self.assertEqual(
+            (wrong.where, wrong.reason),
+            ("labels.csv:3", "`speech` goes on to 2000 s, and the recording ends at 2.00 s; segments are in seconds"),
+        )
 
 
 class Adapters(Case):

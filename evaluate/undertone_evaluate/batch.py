@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import graph as graphs
-from . import outcome
+from . import models, outcome
 from .errors import EvaluationError
 from .graph import REPOSITORY, Graph, Places
 from .hashing import sha256
@@ -90,21 +90,11 @@ def complete(graph: Graph, batch: Batch) -> dict | None:
         kept = json.loads(batch.kept.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    models = {}
-    for node in kept["nodes"].values():
-        models |= node.get("models") or {}
-    return kept if all(_is_now(graph, name, digest) for name, digest in models.items()) else None
-
-
-def _is_now(graph: Graph, name: str, digest: str) -> bool:
-    """Whether a model's file, as FOLDER/FILE, is found with its hash where nodes look for it."""
     folder = graph.path.resolve().parent
-    places = [base / "models" for base in [folder, *folder.parents]]
-    places += [place / "prepared" for place in places]
-    # What a graph names by a path.
-    words = [word for node in graph.yaml["nodes"] for word in graphs.arguments(node)]
-    places += [(folder / word.rpartition("=")[2]).parent for word in words]
-    return any(sha256(place / name) == digest for place in places if (place / name).is_file())
+    nodes = {node["id"]: node for node in graph.yaml["nodes"]}
+    told = {name: node.get("models") or {} for name, node in kept["nodes"].items()}
+    same = (models.unchanged(folder, nodes.get(name, {}), files) for name, files in told.items())
+    return kept if all(same) else None
 
 
 def run(graph: Graph, batch: Batch, seen: Callable[[int], None]) -> dict:
@@ -193,7 +183,8 @@ def _stop(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGINT)
     try:
         process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        # Whoever asks again does not want to wait.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 

@@ -2,8 +2,12 @@
 
 import argparse
 import csv
+import fcntl
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import batch as batches
@@ -13,7 +17,8 @@ from . import mixtures, sound
 from .arguments import positive
 from .errors import EvaluationError
 from .graph import PROGRAMS, REPOSITORY, Graph
-from .labels import CLASSES, Labels, Wrong
+from .labels import CLASSES, Labels, Row, Wrong
+from .outcome import RATE
 
 DESCRIPTION = """Runs a labelled set of recordings through a graph, as fast as it goes, and writes a report of how well
 it did: report.md, report.json, files.csv and plots. What was interrupted goes on where it was when the command is given
@@ -27,6 +32,7 @@ COLLAR_MS = (300, 100)
 
 def main(arguments: list[str]) -> int:
     """Runs one command; 0 if all is well."""
+    _end_in_order()
     try:
         if arguments[:1] == ["mixtures"]:
             mixtures.main(arguments[1:])
@@ -39,6 +45,14 @@ def main(arguments: list[str]) -> int:
         print("\ninterrupted; give the same command again to go on", file=sys.stderr)
         return 130
     return 0
+
+
+def _end_in_order() -> None:
+    """Takes a request to end, and a terminal that closes, as Ctrl-C, so that no graph is left running."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # What is ignored stays so, as under nohup.
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,11 +69,15 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--graph", type=Path, default=default, metavar="YAML", help="any graph (default: dataflow.yml)")
     whole.add_argument("--args", action="append", default=[], metavar="NODE=ARGUMENTS", help="a node's other arguments")
     whole.add_argument("--speakers", metavar="NAME,NAME", help="only these speakers")
-    whole.add_argument("--classes", default=",".join(CLASSES), metavar="NAME,NAME", help="the sentiments")
+    whole.add_argument("--classes", type=_names, default=CLASSES, metavar="NAME,NAME", help="the sentiments")
     whole.add_argument("--batch", type=positive, default=50, metavar="COUNT", help="recordings a run of the graph (50)")
     collar = {"type": _collar, "default": tuple(ms / 1000 for ms in COLLAR_MS), "metavar": "MS,MS"}
     whole.add_argument("--collar", **collar, help="padding before and behind speech that is forgiven (300,100)")
     return whole
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _collar(text: str) -> tuple[float, float]:
@@ -74,26 +92,42 @@ def evaluate(options: argparse.Namespace) -> None:
     _require_built()
     output = options.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
-    classes = tuple(options.classes.split(","))
+    with _alone(output):
+        _evaluate(options, output)
+
+
+def _evaluate(options: argparse.Namespace, output: Path) -> None:
     overrides = dict(_override(text) for text in options.args)
     graph = graphs.read(options.graph, overrides)
-    labels = _labels(options, classes)
-    if not labels.rows:
-        told = "; ".join(f"{wrong.where}: {wrong.reason}" for wrong in labels.wrong[:3])
-        raise EvaluationError(f"no row of {labels.name} can be used. {told}")
+    labels = _labels(options)
+    _require_rows(labels, labels.rows)
     sessions, runs = _run(graph, labels, options.batch, output)
     # Plots take a second to load, which a mistyped name should not wait for.
     from . import markdown, plots, report
 
     rows = [row for row in labels.rows if row.where in sessions]
+    _require_rows(labels, rows)
     found = [sessions[row.where] for row in rows]
-    run = report.Run(graph, labels, rows, found, runs, classes, options.collar, overrides)
+    run = report.Run(graph, labels, rows, found, runs, options.classes, options.collar, overrides)
     whole, predictions = report.build(run)
     _write_table(output / "files.csv", report.table(run, predictions))
     (output / "report.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     text = markdown.write(whole, plots.draw(whole, output))
     (output / "report.md").write_text(text, encoding="utf-8")
     print(f"{len(rows)} recordings evaluated, {len(labels.wrong)} rows left out: {output / 'report.md'}")
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Lets one evaluation at a time write to the folder."""
+    with (output / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EvaluationError(
+                f"another evaluation writes to {output}: wait until it ends, or give another folder with `--output`"
+            ) from error
+        yield
 
 
 def _require_built() -> None:
@@ -109,21 +143,33 @@ def _override(text: str) -> tuple[str, str]:
     return node, arguments
 
 
-def _labels(options: argparse.Namespace, classes: tuple[str, ...]) -> Labels:
+def _require_rows(labels: Labels, rows: list[Row]) -> None:
+    if not rows:
+        told = "; ".join(f"{wrong.where}: {wrong.reason}" for wrong in labels.wrong[:3])
+        raise EvaluationError(f"no row of {labels.name} can be used. {told}")
+
+
+def _labels(options: argparse.Namespace) -> Labels:
     if (options.audio is None) != (options.meld is None):
         raise EvaluationError("`--meld CSV` and `--audio FOLDER` go together")
+    if (options.ravdess or options.meld) and not set(CLASSES) <= set(options.classes):
+        adapter = "--ravdess" if options.ravdess else "--meld"
+        raise EvaluationError(
+            f"`--classes {','.join(options.classes)}`: the labels of `{adapter}` are {', '.join(CLASSES)}; leave "
+            "`--classes` out, or map the graph's labels to these (fusion's `--map`)"
+        )
     if options.labels:
-        labels = sets.read_csv(options.labels, classes)
+        labels = sets.read_csv(options.labels, options.classes)
     elif options.ravdess:
         labels = sets.ravdess(options.ravdess)
     elif options.meld:
         labels = sets.meld(options.meld, options.audio)
     else:
-        labels = sets.plain_folder(options.folder, classes)
+        labels = sets.plain_folder(options.folder, options.classes)
     if options.speakers:
         _choose(labels, options.speakers.split(","))
     with _bar(len(labels.rows), "looking at recordings") as bar:
-        sets.check(labels, sound.problem, lambda: bar.update(1))
+        sets.check(labels, sound.look, lambda: bar.update(1))
     return labels
 
 
@@ -154,10 +200,22 @@ def _run(graph: Graph, labels: Labels, size: int, output: Path) -> tuple[dict[st
                     batch = batches.without(graph, batch, refusal.row, output)
                     continue
                 runs.append(kept)
-                sessions |= {row.where: kept["sessions"][name] for name, row in batch.rows.items()}
+                sessions |= _usable(labels, batch, kept["sessions"])
                 break
             bar.update(done + size_before - bar.n)
     return sessions, runs
+
+
+def _usable(labels: Labels, batch: batches.Batch, sessions: dict[str, dict]) -> dict[str, dict]:
+    """A batch's sessions by their rows' places; a row that does not fit its recording becomes wrong."""
+    found = {}
+    for name, row in batch.rows.items():
+        # Of formats that only the source decodes, the length is known now.
+        if reason := sets.beyond(row, sessions[name]["samples"] / RATE):
+            labels.wrong.append(Wrong(row.where, str(row.file), reason))
+        else:
+            found[row.where] = sessions[name]
+    return found
 
 
 def _bar(total: int, what: str):

@@ -101,6 +101,10 @@ def read(path: Path, overrides: dict[str, str] | None = None) -> Graph:
 
 def rewrite(graph: Graph, places: Places) -> str:
     """The graph's text with recordings from `places.audio`, and its results and wires kept at `places`."""
+    return yaml.safe_dump(_turned(graph, places), sort_keys=False, width=1000)
+
+
+def _turned(graph: Graph, places: Places) -> dict:
     whole = copy.deepcopy(graph.yaml)
     whole["nodes"] = [node for node in whole["nodes"] if _program(node) != "recorder"]
     for node in whole["nodes"]:
@@ -109,13 +113,14 @@ def rewrite(graph: Graph, places: Places) -> str:
     if graph.sentiment:
         _write_results(whole["nodes"], graph.sentiment, places)
     whole["nodes"].append(_recorder(graph, places))
-    return yaml.safe_dump(whole, sort_keys=False, width=1000)
+    return whole
 
 
 def programs(graph: Graph) -> list[Path]:
-    """The files of the programs and libraries that the graph runs, as far as they are files."""
+    """The files of the programs and libraries that the rewritten graph runs, as far as they are files."""
     folder = graph.path.resolve().parent
-    named = [node.get("path") or (node.get("operator") or {}).get("shared-library") for node in graph.yaml["nodes"]]
+    nodes = _turned(graph, Places("", "", ""))["nodes"]
+    named = [node.get("path") or (node.get("operator") or {}).get("shared-library") for node in nodes]
     files = [folder / name for name in named if name]
     # Operators are named without what the system puts around the name of a library.
     files += [file.with_name(f"lib{file.name}.so") for file in files]
@@ -135,9 +140,9 @@ def _send(node: dict, graph: Graph, places: Places) -> None:
     own = _program(node) == "source"
     node["args"] = shlex.join([places.audio, "--pace", "fast", "--progress", "never", *(_kept(node) if own else [])])
     if not own:
-        # A microphone or a replay; what it is started with means nothing to the source.
+        # A microphone, a replay or a gateway; what it is started with and what it takes mean nothing to the source.
         node["path"] = str(PROGRAMS / "source")
-    if "watermark" not in _wires(node):
+    if not own or "watermark" not in _wires(node):
         node["inputs"] = {"watermark": {"source": graph.watermark, "queue_size": QUEUE}}
         node["input_types"] = {"watermark": f"{TYPES}Watermark"}
 

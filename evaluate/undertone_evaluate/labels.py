@@ -15,6 +15,8 @@ CLASSES = ("negative", "neutral", "positive")
 COLUMNS = ("file", "transcript", "sentiment", "emotion", "speaker", "gender", "intensity", "speech")
 # What nodes/source takes for a recording.
 EXTENSIONS = frozenset("wav wave flac mp3 ogg oga opus m4a m4b aac alac aif aiff caf amr wma mka".split())
+# What a reference segment may go beyond the recording's end: lengths are rounded, and padding of a codec is cut off.
+BEYOND_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -234,14 +236,20 @@ def _stripped(value):
     return value.strip() if isinstance(value, str) else value
 
 
-def check(labels: Labels, look: Callable[[Path], str], seen: Callable[[], None] = lambda: None) -> None:
+def check(
+    labels: Labels, look: Callable[[Path], tuple[str, float | None]], seen: Callable[[], None] = lambda: None
+) -> None:
     """Moves rows to the wrong ones whose recording is missing, is there twice, or is not what `look` accepts.
 
-    `look` gives a reason, or nothing; `seen` is called for each row.
+    `look` gives a reason, or nothing, and the recording's seconds, if it knows them, with which reference segments are
+    compared; `seen` is called for each row.
     """
     right, files = [], {}
     for row in labels.rows:
-        reason = _problem(row, files) or look(row.file)
+        reason = _problem(row, files)
+        if not reason:
+            reason, seconds = look(row.file)
+            reason = reason or (beyond(row, seconds) if seconds is not None else "")
         if reason:
             labels.wrong.append(Wrong(row.where, str(row.file), reason))
         else:
@@ -249,6 +257,14 @@ def check(labels: Labels, look: Callable[[Path], str], seen: Callable[[], None] 
             right.append(row)
         seen()
     labels.rows = right
+
+
+def beyond(row: Row, seconds: float) -> str:
+    """How the reference segments go beyond the end of a recording of so many seconds; nothing if they do not."""
+    end = row.speech[-1][1] if row.speech else 0.0
+    if end <= seconds + BEYOND_SECONDS:
+        return ""
+    return f"`speech` goes on to {end:g} s, and the recording ends at {seconds:.2f} s; segments are in seconds"
 
 
 def _problem(row: Row, files: dict[Path, str]) -> str:

@@ -15,6 +15,9 @@ import pyarrow.ipc
 from .errors import EvaluationError
 from .graph import Graph
 
+# Samples a second, of lengths and places.
+RATE = 16_000
+
 
 def read(graph: Graph, names: list[str], results: Path, recording: Path) -> dict:
     """The outcome of a run that ended well: its sessions by name, and what its manifest says of the nodes."""
@@ -37,9 +40,11 @@ def read(graph: Graph, names: list[str], results: Path, recording: Path) -> dict
         for name in names
     }
     if graph.sentiment:
-        for line in results.read_text(encoding="utf-8").splitlines():
+        # Not `splitlines`, which also cuts at characters that a text may have in it, such as U+2028.
+        for line in filter(None, results.read_text(encoding="utf-8").split("\n")):
             result = json.loads(line)
-            if result["status"] == "final":
+            # Statistics, which a sink may write beside the results, have a `type` and no `status`.
+            if result.get("status") == "final":
                 sessions[result["session"]]["results"].append(result)
     _read_speech(graph, sessions, recording)
     _read_transcripts(graph, sessions, recording)

@@ -7,9 +7,9 @@ import numpy
 from . import metrics, prediction, resampling, voice_activity, words
 from .graph import Graph
 from .labels import Labels, Row
+from .outcome import RATE
 from .prediction import Predictions
 
-RATE = 16_000
 GROUPS = ("speaker", "gender", "emotion", "intensity")
 PARTS = ("worked", "queued", "transport")
 

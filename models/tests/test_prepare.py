@@ -1,6 +1,7 @@
 """A model's folder appears whole and right, or not at all."""
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from context import MODELS, copied_entry, install_package
 from undertone_models import catalogue, hashing, prepare, verify
@@ -47,6 +49,15 @@ class Prepare(unittest.TestCase):
         self.payload.unlink()
         self.assertFalse(prepare.prepare(entry, self.into))
         self.assertEqual({path: path.stat().st_mtime_ns for path in self.into.rglob("*")}, before)
+
+    def test_a_cache_on_a_read_only_file_system_is_ready(self):
+        entry = copied_entry(self.folder, PAYLOAD)
+        prepare.prepare(entry, self.into)
+        (self.into / "tiny" / hashing.NOTE).unlink()
+        read_only = OSError(errno.EROFS, os.strerror(errno.EROFS))
+        with mock.patch.object(Path, "write_text", side_effect=read_only):
+            self.assertTrue(prepare.is_ready(entry, self.into))
+            self.assertFalse(prepare.prepare(entry, self.into))
 
     def test_a_damaged_output_is_made_again(self):
         entry = copied_entry(self.folder, PAYLOAD)

@@ -23,8 +23,8 @@ def is_right(folder: Path, expected: dict[str, str]) -> bool:
     if any(found[name] is None or found[name][2] != expected[name] for name in expected):
         return False
     if found != noted:
-        # The note saves time and no more: a cache that may only be read does without.
-        with contextlib.suppress(PermissionError):
+        # The note saves time and no more: a cache that cannot be written, as on a read-only file system, does without.
+        with contextlib.suppress(OSError):
             write_atomically(folder / NOTE, json.dumps(found, indent=1, sort_keys=True) + "\n")
     return True
 
