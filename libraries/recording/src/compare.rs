@@ -15,6 +15,7 @@ use crate::error::RecordingError;
 use crate::manifest::{Content, Manifest, State, Topic};
 use crate::recorder::digest_of;
 use crate::topic_reader::TopicReader;
+use crate::verify::verify_topic;
 
 /// What to compare, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -154,8 +155,8 @@ impl fmt::Display for Comparison {
 ///
 /// # Errors
 ///
-/// A recording cannot be read, was not finished, or lacks a topic that was asked for; or neither has a topic that is to
-/// be left out.
+/// A recording cannot be read, was not finished, holds something else than its manifest says, or lacks a topic that was
+/// asked for; or neither has a topic that is to be left out.
 pub fn compare(first: &Path, second: &Path, options: &Options) -> Result<Comparison, RecordingError> {
     let manifests = [Manifest::read(first)?, Manifest::read(second)?];
     let folders = [first, second];
@@ -204,6 +205,10 @@ fn compare_topic(
     pair: [(&Path, &Topic); 2],
     tolerance: f64,
 ) -> Result<Vec<StreamComparison>, RecordingError> {
+    // The manifests' digests are compared below, which says something of the files if they hold what was digested.
+    for (folder, topic) in pair {
+        verify_topic(folder, name, topic, |_, _| {})?;
+    }
     let [(_, a), (_, b)] = pair;
     let mut streams = Vec::new();
     let sessions: BTreeSet<&String> = a.sessions.keys().chain(b.sessions.keys()).collect();

@@ -36,6 +36,11 @@ pub enum RecordingError {
         path = .0.display()
     )]
     Unfinished(PathBuf),
+    /// Somebody else writes in the folder.
+    #[error(
+        "{} is still being written by a recorder, or by a repair: wait until that has ended, or stop it", .0.display()
+    )]
+    AtWork(PathBuf),
     /// The recording is finished and cannot be repaired.
     #[error("{} is finished, so there is nothing to repair", .0.display())]
     Finished(PathBuf),
@@ -79,6 +84,17 @@ pub enum RecordingError {
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
+    },
+    /// A topic's file was removed while it was recorded.
+    #[error(
+        "topic `{topic}`: {} was removed while it was recorded, and its messages are lost; `recording repair` keeps the other topics",
+        .path.display()
+    )]
+    Gone {
+        /// The topic.
+        topic: String,
+        /// The file.
+        path: PathBuf,
     },
     /// A file is not what a recorder writes.
     #[error("{} is damaged at byte {offset}, in batch {batch}, behind {messages} messages: {problem}", .path.display())]

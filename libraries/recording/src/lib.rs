@@ -14,7 +14,8 @@
 //! columns `session`, `seq`, `last` and `digest`.
 //!
 //! While it is recorded, a topic is an Arrow IPC stream, `NODE/OUTPUT.arrows`, to which messages are appended as they
-//! come. If the recorder is killed, [`repair`] makes whole files of what was written.
+//! come. If the recorder is killed, [`repair`] makes whole files of what was written. Meanwhile there is `recorder.lock`,
+//! which the recorder holds locked as long as it lives: a recording in the making is neither repaired nor replaced.
 //!
 //! # Sameness
 //!
@@ -26,6 +27,7 @@ mod checks;
 mod compare;
 mod digest;
 mod error;
+mod lock;
 mod manifest;
 mod recorder;
 mod results;

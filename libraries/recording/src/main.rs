@@ -60,6 +60,8 @@ enum Command {
         folder: PathBuf,
     },
     /// Makes a recording whole whose recorder was killed, and says what is missing.
+    ///
+    /// While the recorder is at work it is refused.
     Repair {
         /// The recording
         folder: PathBuf,

@@ -13,6 +13,7 @@ use undertone_messages::Header;
 
 use crate::digest::{Digest, message_digest};
 use crate::error::RecordingError;
+use crate::lock::{LOCK, Lock};
 use crate::manifest::{
     Content, Dataflow, Exception, ExceptionKind, FINISHED, MANIFEST, MANIFEST_PARTIAL, Manifest, PARTIAL,
     State, Stream, Topic, UNFINISHED, check_name, file_of,
@@ -26,7 +27,7 @@ const BATCH_MESSAGES: usize = 1 << 10;
 
 /// A recording in the making.
 pub struct Recorder {
-    folder: PathBuf,
+    lock: Lock,
     manifest: Manifest,
     topics: BTreeMap<String, TopicWriter>,
 }
@@ -36,8 +37,8 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// The folder is there already and is not to be replaced, or is not a recording; it cannot be made; or a topic
-    /// has a name that no topic has.
+    /// The folder is there already and is not to be replaced, is not a recording, or is one that is still being made; it
+    /// cannot be made; or a topic has a name that no topic has.
     pub fn create(
         folder: &Path,
         replace: bool,
@@ -54,11 +55,12 @@ impl Recorder {
             remove(folder)?;
         }
         fs::create_dir_all(folder).map_err(RecordingError::file("create", folder))?;
+        let lock = Lock::take(folder)?;
         let mut manifest = Manifest::begin(dataflow);
         let topic = |content: &Content| Topic { content: *content, ..Topic::default() };
         manifest.topics = topics.iter().map(|(name, content)| (name.clone(), topic(content))).collect();
         manifest.write(folder)?;
-        Ok(Self { folder: folder.to_owned(), manifest, topics: BTreeMap::new() })
+        Ok(Self { lock, manifest, topics: BTreeMap::new() })
     }
 
     /// Records a message.
@@ -71,10 +73,15 @@ impl Recorder {
         if let Some(writer) = self.topics.get_mut(topic) {
             return writer.write(message);
         }
-        let content = self.manifest.topic(&self.folder, topic)?.content;
-        let path = self.folder.join(file_of(topic, UNFINISHED));
+        let content = self.manifest.topic(self.lock.folder(), topic)?.content;
+        let path = self.path(topic);
         let writer = TopicWriter::create(topic, &path, content, message)?;
         self.topics.entry(topic.to_owned()).or_insert(writer).write(message)
+    }
+
+    /// The file that a topic is recorded in.
+    fn path(&self, topic: &str) -> PathBuf {
+        self.lock.folder().join(file_of(topic, UNFINISHED))
     }
 
     /// Hands what was recorded so far to the operating system, so that it outlives this process.
@@ -96,13 +103,26 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// The disk is full.
+    /// The disk is full, or the file of a topic is gone.
     pub fn finish(mut self) -> Result<Manifest, RecordingError> {
         let flushed = self.flush();
+        let gone = self.topics.keys().filter(|topic| !self.path(topic).exists()).cloned().collect::<Vec<_>>();
+        // A repair, which finds no file, does not know of the messages.
+        self.manifest.exceptions.extend(gone.iter().map(|topic| Exception {
+            kind: ExceptionKind::Missing,
+            place: topic.clone(),
+            session: None,
+            sample: None,
+            amount: None,
+            text: "its file was removed while it was recorded".to_owned(),
+        }));
         // What is known of the nodes outlives a disk that is full.
-        flushed.and(self.manifest.write(&self.folder))?;
+        flushed.and(self.manifest.write(self.lock.folder()))?;
+        if let Some(topic) = gone.into_iter().next() {
+            return Err(RecordingError::Gone { path: self.path(&topic), topic });
+        }
         drop(self.topics);
-        finish(&self.folder, self.manifest, State::Finished)
+        finish(&self.lock, self.manifest, State::Finished)
     }
 }
 
@@ -111,18 +131,29 @@ impl Recorder {
 ///
 /// # Errors
 ///
-/// It is not an unfinished recording, or the disk is full.
+/// It is not an unfinished recording, its recorder is still at work, or the disk is full.
 pub fn repair(folder: &Path) -> Result<Manifest, RecordingError> {
+    // Before anything is written into a folder that is none of ours.
+    unfinished(folder)?;
+    let lock = Lock::take(folder)?;
+    // Its recorder may just have finished it.
+    let manifest = unfinished(folder)?;
+    finish(&lock, manifest, State::Repaired)
+}
+
+/// The manifest of a recording that is not finished.
+fn unfinished(folder: &Path) -> Result<Manifest, RecordingError> {
     let manifest = Manifest::read(folder)?;
-    if manifest.state != State::Recording {
-        return Err(RecordingError::Finished(folder.to_owned()));
+    match manifest.state {
+        State::Recording => Ok(manifest),
+        State::Finished | State::Repaired => Err(RecordingError::Finished(folder.to_owned())),
     }
-    finish(folder, manifest, State::Repaired)
 }
 
 /// Makes whole files of the unfinished ones. It can be broken off and done again: an unfinished file stays until the
 /// manifest tells of the finished one.
-fn finish(folder: &Path, mut manifest: Manifest, state: State) -> Result<Manifest, RecordingError> {
+fn finish(lock: &Lock, mut manifest: Manifest, state: State) -> Result<Manifest, RecordingError> {
+    let folder = lock.folder();
     let mut exceptions = manifest.exceptions.clone();
     for (name, topic) in manifest.topics.clone() {
         let unfinished = folder.join(file_of(&name, UNFINISHED));
@@ -283,13 +314,17 @@ pub(crate) fn digest_of(
     }
 }
 
-/// Removes a recording: the manifest and the files of its topics. What else is in the folder is somebody's, and an error.
+/// Removes a recording: the manifest and the files of its topics. What else is in the folder is somebody's, and an error,
+/// and so is a recorder that is still at work.
 fn remove(folder: &Path) -> Result<(), RecordingError> {
     let manifest = Manifest::read(folder)?;
+    let _lock = Lock::take(folder)?;
     let endings = [UNFINISHED, FINISHED, PARTIAL];
     let topics = manifest.topics.keys().flat_map(|topic| endings.map(|ending| file_of(topic, ending)));
-    let ours: BTreeSet<PathBuf> =
-        topics.chain([MANIFEST, MANIFEST_PARTIAL].map(str::to_owned)).map(|file| folder.join(file)).collect();
+    let ours: BTreeSet<PathBuf> = topics
+        .chain([MANIFEST, MANIFEST_PARTIAL, LOCK].map(str::to_owned))
+        .map(|file| folder.join(file))
+        .collect();
     let mut pending = vec![folder.to_owned()];
     while let Some(path) = pending.pop() {
         for entry in fs::read_dir(&path).map_err(RecordingError::file("read", &path))? {

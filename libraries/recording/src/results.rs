@@ -1,14 +1,15 @@
 //! What several graphs made of the same sessions, side by side.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use undertone_messages::{Message, Sentiment, seconds};
 
 use crate::error::RecordingError;
-use crate::manifest::{Content, Manifest};
-use crate::topic_reader::TopicReader;
+use crate::manifest::{Content, Manifest, State};
+use crate::verify::verify_topic;
 
 /// One result.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +48,9 @@ impl Utterance {
 pub struct Results {
     /// The recordings.
     pub folders: Vec<PathBuf>,
-    /// What each session came to, by name, in the order of time.
-    pub sessions: BTreeMap<String, Vec<Row>>,
+    /// What each session came to, in the order of time. Sessions are told apart by name and, since a name may be given
+    /// again once its session has ended, by how many of that name there were, with this one.
+    pub sessions: BTreeMap<(String, u64), Vec<Row>>,
 }
 
 /// What the recordings have of one utterance, each in the order of [`Results::folders`].
@@ -88,9 +90,10 @@ pub struct Score {
 ///
 /// # Errors
 ///
-/// A recording cannot be read, lacks the topic, or has no results in it.
+/// A recording cannot be read, was not finished, lacks the topic, or has something else in it than results or than its
+/// manifest says.
 pub fn results(folders: &[PathBuf], topic: &str) -> Result<Results, RecordingError> {
-    let mut sessions: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    let mut sessions: BTreeMap<(String, u64), Vec<Row>> = BTreeMap::new();
     for (column, folder) in folders.iter().enumerate() {
         for (session, utterances) in read(folder, topic)? {
             let rows = sessions.entry(session).or_default();
@@ -104,24 +107,32 @@ pub fn results(folders: &[PathBuf], topic: &str) -> Result<Results, RecordingErr
     Ok(Results { folders: folders.to_vec(), sessions })
 }
 
-fn read(folder: &Path, topic: &str) -> Result<BTreeMap<String, Vec<Utterance>>, RecordingError> {
+fn read(folder: &Path, topic: &str) -> Result<BTreeMap<(String, u64), Vec<Utterance>>, RecordingError> {
     let manifest = Manifest::read(folder)?;
+    if manifest.state == State::Recording {
+        // Its manifest does not tell yet what there is to read.
+        return Err(RecordingError::Unfinished(folder.to_owned()));
+    }
     let recorded = manifest.topic(folder, topic)?;
     if recorded.content == Content::Digests {
         return Err(RecordingError::DigestsAlone { path: folder.to_owned(), topic: topic.to_owned() });
     }
-    let mut sessions: BTreeMap<String, Vec<Utterance>> = BTreeMap::new();
-    let Some(file) = &recorded.file else { return Ok(sessions) };
-    let mut reader = TopicReader::open(&folder.join(file))?;
-    while let Some(message) = reader.next_message()? {
-        let message = Message::<Sentiment>::decode(&message).map_err(|error| RecordingError::Message {
-            topic: topic.to_owned(),
-            problem: error.to_string(),
-        })?;
-        let session = sessions.entry(message.session.to_string()).or_default();
-        session.extend(message.body.map(utterance));
+    let mut sessions: BTreeMap<(String, u64), Vec<Utterance>> = BTreeMap::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut problem = None;
+    verify_topic(folder, topic, recorded, |header, message| match Message::<Sentiment>::decode(message) {
+        Ok(message) => {
+            let name = header.session.to_string();
+            let count = counts.entry(name.clone()).or_insert(1);
+            sessions.entry((name, *count)).or_default().extend(message.body.map(utterance));
+            *count += u64::from(header.last);
+        }
+        Err(error) => _ = problem.get_or_insert_with(|| error.to_string()),
+    })?;
+    match problem {
+        None => Ok(sessions),
+        Some(problem) => Err(RecordingError::Message { topic: topic.to_owned(), problem }),
     }
-    Ok(sessions)
 }
 
 fn utterance(sentiment: Sentiment) -> Utterance {
@@ -137,28 +148,34 @@ fn utterance(sentiment: Sentiment) -> Utterance {
     }
 }
 
-/// Puts utterances into the rows that they overlap most, or into rows of their own.
+/// Puts a recording's utterances into the rows of those of the first that they overlap, or into rows of their own. The
+/// most overlap comes first, so that what overlaps by a sliver takes nobody's row.
 fn place(rows: &mut Vec<Row>, column: usize, utterances: Vec<Utterance>) {
-    for utterance in utterances {
-        let overlap = |row: &Row| {
-            let taken = row.0.len() > column;
-            row.0
-                .first()
-                .and_then(Option::as_ref)
-                .filter(|_| !taken)
-                .map_or(0, |first| first.overlap(&utterance))
-        };
-        match rows.iter_mut().map(|row| (overlap(row), row)).max_by_key(|(overlap, _)| *overlap) {
-            Some((overlap, row)) if overlap > 0 => {
-                row.0.resize(column, None);
-                row.0.push(Some(utterance));
-            }
-            _ => {
-                let mut row = vec![None; column];
-                row.push(Some(utterance));
-                rows.push(Row(row));
+    let mut pairs = Vec::new();
+    for (place, row) in rows.iter().enumerate() {
+        let Some(Some(first)) = row.0.first() else { continue };
+        for (index, utterance) in utterances.iter().enumerate() {
+            let overlap = first.overlap(utterance);
+            if overlap > 0 {
+                pairs.push((Reverse(overlap), first.start, utterance.start, place, index));
             }
         }
+    }
+    pairs.sort_unstable();
+    let mut places = BTreeMap::new();
+    let mut taken = BTreeSet::new();
+    for (.., place, index) in pairs {
+        if !places.contains_key(&index) && taken.insert(place) {
+            places.insert(index, place);
+        }
+    }
+    for (index, utterance) in utterances.into_iter().enumerate() {
+        let row = match places.get(&index).and_then(|place| rows.get_mut(*place)) {
+            Some(row) => row,
+            None => rows.push_mut(Row(Vec::new())),
+        };
+        row.0.resize(column, None);
+        row.0.push(Some(utterance));
     }
 }
 
@@ -197,8 +214,11 @@ impl fmt::Display for Results {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        for (session, rows) in &self.sessions {
-            writeln!(formatter, "session `{session}`")?;
+        for ((session, count), rows) in &self.sessions {
+            match count {
+                1 => writeln!(formatter, "session `{session}`")?,
+                count => writeln!(formatter, "session `{session}`, number {count} of that name")?,
+            }
             for row in rows {
                 for (name, utterance) in names.iter().zip(&row.0) {
                     match utterance {
@@ -267,7 +287,7 @@ mod tests {
             rows.iter().map(|row| row.0.iter().map(Option::is_some).collect()).collect();
         assert_eq!(shape, [vec![true, true], vec![true, true], vec![false, true], vec![false, true]]);
         let folders = vec![PathBuf::from("a"), PathBuf::from("b")];
-        let results = Results { folders, sessions: BTreeMap::from([("s".to_owned(), rows)]) };
+        let results = Results { folders, sessions: BTreeMap::from([(("s".to_owned(), 1), rows)]) };
         let score = results.score(1);
         assert_eq!((score.utterances, score.matched, score.same_label), (4, 2, 1));
         assert_eq!((score.word_edits, score.words), (2, 4));
@@ -275,5 +295,26 @@ mod tests {
         let same = results.score(0);
         assert_eq!((same.utterances, same.matched, same.word_edits), (2, 2, 0));
         assert!(results.to_string().contains("nothing"), "{results}");
+    }
+
+    #[test]
+    fn what_overlaps_by_a_sliver_takes_nobodys_row() {
+        let first = [at(0, 16_000, "neutral", "one"), at(16_000, 32_000, "neutral", "two")];
+        let others = [
+            // It begins in the end of the first one, and is nearly all of the second.
+            at(15_900, 31_000, "neutral", "two"),
+            // It is in both, in the second by less than the one before, and in the first by as much as the one below,
+            // which is earlier.
+            at(14_000, 18_000, "neutral", "and"),
+            at(0, 2_000, "neutral", "one"),
+        ];
+        let mut rows = Vec::new();
+        place(&mut rows, 0, first.to_vec());
+        place(&mut rows, 1, others.to_vec());
+        let texts: Vec<Vec<&str>> = rows
+            .iter()
+            .map(|row| row.0.iter().map(|cell| cell.as_ref().map_or("", |cell| &cell.text)).collect())
+            .collect();
+        assert_eq!(texts, [vec!["one", "one"], vec!["two", "two"], vec!["", "and"]]);
     }
 }

@@ -14,7 +14,7 @@ use undertone_messages::{
 };
 use undertone_recording::{
     Comparison, Content, Difference, Exception, ExceptionKind, Manifest, Options, RecordingError, compare,
-    repair,
+    repair, results, verify,
 };
 
 /// Two recordings side by side.
@@ -500,6 +500,61 @@ fn an_unfinished_recording_is_not_compared() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("recording repair"));
     repair(&pair.second).unwrap();
     assert_eq!(pair.command(&[]).status.code(), Some(1));
+}
+
+#[test]
+fn a_damaged_recording_is_neither_compared_nor_read() {
+    let topics = session("s", 3).into_iter().map(|(topic, _)| topic).collect::<BTreeSet<_>>();
+    for topic in topics {
+        let file = format!("{topic}.arrow");
+        // Cut short, with another recording's file in the place of its own, and without it.
+        for damage in ["cut", "foreign", "missing"] {
+            let pair = Pair::of(&session("s", 3), &session("s", 3));
+            let damaged = pair.second.join(&file);
+            let bytes = std::fs::read(&damaged).unwrap();
+            match damage {
+                "cut" => std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap(),
+                "foreign" => {
+                    let other = folder();
+                    record(&other.path().join("other"), &session("s", 4), Content::Messages);
+                    std::fs::copy(other.path().join("other").join(&file), &damaged).unwrap();
+                }
+                _ => std::fs::remove_file(&damaged).unwrap(),
+            }
+            for (first, second) in [(&pair.first, &pair.second), (&pair.second, &pair.first)] {
+                let error = compare(first, second, &Options::default()).unwrap_err().to_string();
+                assert!(error.contains(pair.second.to_str().unwrap()), "{damage} {topic}: {error}");
+            }
+            assert_eq!(pair.command(&[]).status.code(), Some(2), "{damage} {topic}");
+            // What is not asked for need not be whole.
+            let others = Options { except: names(&[topic]), ..Options::default() };
+            assert!(pair.compare(&others).unwrap().is_exact(), "{damage} {topic}");
+            let found = results(&[pair.first.clone(), pair.second.clone()], "fusion/sentiment");
+            assert_eq!(found.is_err(), topic == "fusion/sentiment", "{damage} {topic}");
+        }
+    }
+}
+
+/// A device that connects to the gateway again under the name that it had.
+#[test]
+fn a_name_that_comes_again_is_a_session_of_its_own() {
+    let both = [session("s", 3), session("s", 4)].concat();
+    let pair = Pair::of(&both, &both);
+    assert_eq!(verify(&pair.first).unwrap(), 28);
+    assert!(pair.compare(&Options::default()).unwrap().is_exact());
+    let found = results(&[pair.first.clone(), pair.second.clone()], "fusion/sentiment").unwrap();
+    let starts: Vec<_> = found
+        .sessions
+        .iter()
+        .map(|((name, count), rows)| {
+            (name.as_str(), *count, rows.len(), rows[0].0[1].as_ref().unwrap().start)
+        })
+        .collect();
+    assert_eq!(starts, [("s", 1, 1, 480), ("s", 2, 1, 640)]);
+    assert!(found.to_string().contains("session `s`, number 2 of that name"), "{found}");
+    // One of two that differs is found.
+    let other = Pair::of(&both, &[session("s", 3), session("s", 5)].concat());
+    assert_eq!(other.compare(&Options::default()).unwrap().first_difference().unwrap().session, "s");
 }
 
 #[test]

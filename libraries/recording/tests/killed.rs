@@ -151,6 +151,63 @@ fn a_recording_without_messages_is_repaired() {
     assert_eq!(verify(&recording).unwrap(), 0);
 }
 
+/// It would be made whole under the hands of its recorder, which would find nothing left to finish.
+#[test]
+fn a_recording_in_the_making_is_neither_repaired_nor_replaced() {
+    let folder = folder();
+    let recording = folder.path().join("recording");
+    let messages = session("s", 1);
+    let recorder = record_unfinished(&recording, &messages, Content::Messages);
+    let before = files(&recording);
+    let topics = topics(&messages, Content::Messages);
+    let replaced = Recorder::create(&recording, true, &topics, None).map(drop);
+    for error in [repair(&recording).map(drop), replaced].map(Result::unwrap_err) {
+        assert!(matches!(&error, RecordingError::AtWork(folder) if *folder == recording), "{error}");
+    }
+    assert_eq!(files(&recording), before);
+    assert_eq!(recorder.finish().unwrap().state, State::Finished);
+    assert_eq!(verify(&recording).unwrap(), messages.len() as u64);
+    assert!(!recording.join("recorder.lock").exists());
+}
+
+#[test]
+fn the_lock_of_a_recorder_that_was_killed_holds_nobody_up() {
+    let folder = folder();
+    let recording = folder.path().join("recording");
+    let messages = session("s", 1);
+    let leave = || {
+        drop(record_unfinished(&recording, &messages, Content::Messages));
+        fs::write(recording.join("recorder.lock"), "").unwrap();
+    };
+    leave();
+    repair(&recording).unwrap();
+    assert_eq!(verify(&recording).unwrap(), messages.len() as u64);
+    assert!(!recording.join("recorder.lock").exists());
+    fs::remove_dir_all(&recording).unwrap();
+    leave();
+    Recorder::create(&recording, true, &topics(&messages, Content::Messages), None)
+        .unwrap()
+        .finish()
+        .unwrap();
+    assert_eq!(verify(&recording).unwrap(), 0);
+}
+
+#[test]
+fn a_topic_whose_file_was_removed_is_an_error_and_the_others_are_kept() {
+    let folder = folder();
+    let recording = folder.path().join("recording");
+    let messages = session("s", 1);
+    let recorder = record_unfinished(&recording, &messages, Content::Messages);
+    fs::remove_file(recording.join("vad/speech.arrows")).unwrap();
+    let error = recorder.finish().unwrap_err();
+    assert!(matches!(&error, RecordingError::Gone { topic, .. } if topic == "vad/speech"), "{error}");
+    let manifest = repair(&recording).unwrap();
+    assert_eq!(manifest.topics["vad/speech"].messages(), 0);
+    assert_eq!(verify(&recording).unwrap(), messages.len() as u64 - 2);
+    let told = manifest.doubts().into_iter().find(|doubt| doubt.starts_with("vad/speech: "));
+    assert!(told.unwrap().contains("removed while it was recorded"));
+}
+
 /// All the files of a folder by their path in it.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();

@@ -1,5 +1,6 @@
 //! What the graph says of this node.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use undertone_messages::SAMPLE_RATE;
@@ -40,7 +41,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS")]
     pub to: Option<f64>,
 
-    /// Play again and again, or so many times; from the second time on sessions are called NAME-2, NAME-3 and so on
+    /// Play again and again, or so many times; from the second time on sessions are called NAME-2, NAME-3 and so on,
+    /// without the names that are in the recording
     #[arg(long = "loop", value_name = "TIMES", num_args = 0..=1, default_value = "1", default_missing_value = "0", hide_default_value = true)]
     pub times: u64,
 
@@ -81,6 +83,9 @@ pub enum ArgumentsError {
     /// A speed where there is none.
     #[error("`--speed {0}` needs `--pace realtime`: `--pace fast` is as fast as the graph takes it")]
     SpeedWhereFast(f64),
+    /// An output that is to play two topics.
+    #[error("`--topic {0}=…` is there twice: an output plays one topic")]
+    OutputTwice(String),
     /// A range that holds nothing.
     #[error(
         "`--from {from}` and `--to {to}` leave nothing to play: they are seconds of session time, 0 ≤ from < to"
@@ -109,6 +114,10 @@ impl Arguments {
         let (from, to) = (self.from.unwrap_or(0.0), self.to.unwrap_or(f64::INFINITY));
         if !(from.is_finite() && 0.0 <= from && from < to) {
             return Err(ArgumentsError::Range { from, to });
+        }
+        let mut outputs = BTreeSet::new();
+        if let Some(again) = self.topic.iter().find(|wiring| !outputs.insert(&wiring.output)) {
+            return Err(ArgumentsError::OutputTwice(again.output.clone()));
         }
         Ok(())
     }
@@ -158,6 +167,9 @@ mod tests {
         assert!(matches!(check(&["--speed", "2"]), Err(ArgumentsError::SpeedWhereFast(_))));
         assert_eq!(check(&["--speed", "2", "--pace", "realtime"]), Ok(()));
         assert!(matches!(check(&["--speed", "NaN", "--pace", "realtime"]), Err(ArgumentsError::Speed(_))));
+        let topics = ["--topic", "a=x/y", "--topic", "b=x/y", "--topic", "a=u/v"];
+        assert_eq!(check(&topics[..4]), Ok(()));
+        assert_eq!(check(&topics), Err(ArgumentsError::OutputTwice("a".to_owned())));
         let error = parse(&["recording", "--topic", "vad"]).unwrap_err().to_string();
         assert!(error.contains("OUTPUT=NODE/OUTPUT"), "{error}");
     }

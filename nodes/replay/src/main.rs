@@ -18,6 +18,9 @@ fn replay(start: Start<Arguments>) -> Result<()> {
     let node = start.join(Inputs::AtLeast(&[]), Outputs::Any)?;
     let wiring = wiring(&arguments, node.name(), node.outputs())?;
     let mut player = Player::open(&arguments.folder, &wiring, arguments.range())?;
+    if arguments.times == 0 {
+        player.check_loop()?;
+    }
     let mut feed = Feed::new(node, arguments.pace, arguments.lead())?;
     for text in player.manifest().doubts() {
         let text = format!("{}: {text}", arguments.folder.display());

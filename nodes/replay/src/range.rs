@@ -46,21 +46,41 @@ impl Segments {
 
     /// Whether a segment lies in the range as a whole.
     fn is_in(&self, segment: u64, range: Range) -> bool {
-        self.0
-            .get(&segment)
-            .is_some_and(|segment| segment.closed && range.from <= segment.start && segment.end <= range.to)
+        self.0.get(&segment).is_some_and(|segment| segment.is_in(range))
+    }
+
+    /// Whether any segment lies in the range as a whole.
+    pub(crate) fn any_in(&self, range: Range) -> bool {
+        self.0.values().any(|segment| segment.is_in(range))
+    }
+}
+
+impl Segment {
+    fn is_in(&self, range: Range) -> bool {
+        self.closed && range.from <= self.start && self.end <= range.to
     }
 }
 
 /// What becomes of a message of a session that is played in part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// It is played as it is.
     Keep,
     /// It is not played.
     Drop,
-    /// Audio, of which these samples are played, counted from the message's first.
-    Slice(usize, usize),
+    /// Audio, of which a part is played.
+    Slice(Part),
+}
+
+/// A part of an audio message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Sample index of its first sample.
+    pub(crate) start: u64,
+    /// Samples that are missing before it.
+    pub(crate) gap: u64,
+    /// Which samples, counted from the message's first.
+    pub(crate) samples: std::ops::Range<usize>,
 }
 
 impl Range {
@@ -79,11 +99,16 @@ impl Range {
             return keep(self.from < end && end <= self.to);
         }
         let Some(start) = number(message, "start") else { return Cut::Keep };
-        let (first, last) = (start.max(self.from), end.min(self.to));
-        match (first < last, first == start && last == end) {
-            (false, _) => Cut::Drop,
-            (true, true) => Cut::Keep,
-            (true, false) => Cut::Slice((first - start) as usize, (last - start) as usize),
+        // What is missing takes its time like what is there: a message that tells of a gap may have no samples.
+        let whole = [start.saturating_sub(number(message, "gap").unwrap_or(0)), start, end];
+        let [missing, first, last] = whole.map(|sample| sample.clamp(self.from, self.to));
+        if [missing, first, last] == whole {
+            return Cut::Keep;
         }
+        if missing == last {
+            return Cut::Drop;
+        }
+        let place = |sample: u64| sample.saturating_sub(start) as usize;
+        Cut::Slice(Part { start: first, gap: first - missing, samples: place(first)..place(last) })
     }
 }

@@ -7,6 +7,8 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::UInt64Type;
 use undertone_recording::compact;
 
+use crate::range::Part;
+
 /// A field, if there is a number in it.
 pub(crate) fn number(message: &StructArray, field: &str) -> Option<u64> {
     let column = message.column_by_name(field)?.as_primitive_opt::<UInt64Type>()?;
@@ -30,24 +32,19 @@ pub(crate) fn renumber(message: &StructArray, session: &str, seq: u64) -> Struct
     replace(&compact(message), &[("session", session), ("seq", seq)])
 }
 
-/// An audio message with only the samples from `first` to `last`, counted from its first.
-pub(crate) fn slice(message: &StructArray, first: usize, last: usize) -> StructArray {
+/// A part of an audio message.
+pub(crate) fn slice(message: &StructArray, part: Part) -> StructArray {
     let samples = message.column_by_name("samples").and_then(|column| column.as_list_opt::<i64>());
-    let (Some(samples), Some(start)) = (samples, number(message, "start")) else { return message.clone() };
-    let values = samples.value(0).slice(first, last - first);
+    let Some(samples) = samples else { return message.clone() };
+    let values = samples.value(0).slice(part.samples.start, part.samples.len());
     let item = match samples.data_type() {
         arrow::datatypes::DataType::LargeList(item) => item.clone(),
         _ => return message.clone(),
     };
     let list = LargeListArray::new(item, OffsetBuffer::from_lengths([values.len()]), values, None);
     let number = |value: u64| Arc::new(UInt64Array::from(vec![value])) as ArrayRef;
-    // What was lost before a message was not lost before its second half.
-    let gap = if first == 0 { crate::rewrite::number(message, "gap").unwrap_or(0) } else { 0 };
-    let changed = [
-        ("start", number(start + first as u64)),
-        ("samples", Arc::new(list) as ArrayRef),
-        ("gap", number(gap)),
-    ];
+    let changed =
+        [("start", number(part.start)), ("samples", Arc::new(list) as ArrayRef), ("gap", number(part.gap))];
     replace(message, &changed)
 }
 

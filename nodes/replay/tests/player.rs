@@ -14,7 +14,7 @@ use undertone_messages::{
     AudioFrame, Body, Header, Message, Phase, SAMPLE_RATE, Speech, Transcript, TranscriptStatus, Watermark,
 };
 use undertone_recording::{Content, Recorder, RecordingError};
-use undertone_replay::{Item, Player, Range, Wiring};
+use undertone_replay::{Item, Player, PlayerError, Range, Wiring};
 
 /// A recording in the making, and the number of the next message of each stream.
 struct Tape {
@@ -39,8 +39,13 @@ impl Tape {
     }
 
     fn audio(&mut self, session: &str, start: u64, length: usize) {
+        self.audio_behind(0, session, start, length);
+    }
+
+    /// Audio before which so many samples were lost.
+    fn audio_behind(&mut self, gap: u64, session: &str, start: u64, length: usize) {
         let samples = (0..length).map(|index| (start + index as u64) as f32).collect::<Vec<_>>().into();
-        let body = AudioFrame { start, sample_rate: SAMPLE_RATE, samples, gap: 0 };
+        let body = AudioFrame { start, sample_rate: SAMPLE_RATE, samples, gap };
         self.write("source/audio", session, Some(body));
     }
 
@@ -76,6 +81,13 @@ impl Tape {
         self.recorder.finish().unwrap();
         let player = Player::open(&self.folder.path().join("tape"), &wiring(topics), range).unwrap();
         (player, self.folder)
+    }
+
+    /// Why these topics are not played in each of these ranges.
+    fn refusals<const N: usize>(self, topics: &[&str], ranges: [Range; N]) -> [PlayerError; N] {
+        self.recorder.finish().unwrap();
+        let open = |range| Player::open(&self.folder.path().join("tape"), &wiring(topics), range);
+        ranges.map(|range| open(range).err().unwrap())
     }
 }
 
@@ -160,6 +172,50 @@ fn sessions_are_played_one_after_the_other_and_again_under_new_names() {
 }
 
 #[test]
+fn a_session_is_played_again_under_a_name_that_nothing_has() {
+    let mut tape = Tape::new(&[("source/audio", Content::Messages), ("vad/speech", Content::Messages)]);
+    for session in ["take", "take-2", "take-2-3"] {
+        tape.audio(session, 0, 100);
+        tape.end::<AudioFrame>("source/audio", session);
+    }
+    // Nor one that is in the recording and is not played.
+    tape.end::<Speech>("vad/speech", "take-4");
+    let (mut player, _folder) = tape.player(&["source/audio"], Range::ALL);
+    let mut names = Vec::new();
+    for _ in 0..4 {
+        let items = play(&mut player);
+        names
+            .push(outline(&items).into_iter().map(|(_, session, ..)| session).step_by(2).collect::<Vec<_>>());
+        player.repeat().unwrap();
+    }
+    assert_eq!(
+        names,
+        [
+            ["take", "take-2", "take-2-3"],
+            ["take-3", "take-2-2", "take-2-3-2"],
+            ["take-5", "take-2-4", "take-2-3-3"],
+            ["take-6", "take-2-5", "take-2-3-4"],
+        ]
+    );
+}
+
+#[test]
+fn a_name_that_was_given_twice_is_refused() {
+    let mut tape = Tape::new(&[("source/audio", Content::Messages)]);
+    for _ in 0..2 {
+        tape.audio("phone", 0, 100);
+        tape.audio("door", 0, 100);
+        tape.end::<AudioFrame>("source/audio", "phone");
+        tape.next.clear();
+    }
+    let [error] = tape.refusals(&["source/audio"], [Range::ALL]);
+    assert!(
+        matches!(&error, PlayerError::NameTwice { topic, session, .. } if topic == "source/audio" && session == "phone"),
+        "{error}"
+    );
+}
+
+#[test]
 fn audio_is_cut_to_the_sample() {
     let mut tape = Tape::new(&[("source/audio", Content::Messages)]);
     for frame in 0..4 {
@@ -177,6 +233,57 @@ fn audio_is_cut_to_the_sample() {
     }
     let due: Vec<_> = outline(&items).into_iter().map(|(_, _, seq, due)| (seq, due)).collect();
     assert_eq!(due, [(0, 70), (1, 170), (2, 190), (3, 190)], "due since the replay began, and ended");
+}
+
+/// A microphone tells at once that its device is away, in a message without samples. What the next message counts from
+/// must have been played, or the rest does not follow.
+#[test]
+fn what_was_lost_in_a_part_is_told_in_it() {
+    /// Start, length and gap.
+    type Frame = (u64, usize, u64);
+    // The first samples are lost, then 200, and then 50.
+    let recorded = [(20, 80, 20), (300, 0, 200), (300, 100, 0), (450, 50, 50)];
+    let parts: [(u64, u64, &[Frame]); 12] = [
+        (0, 1000, &recorded),
+        // Into the sound, and out of it.
+        (50, 480, &[(50, 50, 0), (300, 0, 200), (300, 100, 0), (450, 30, 50)]),
+        // Into what is missing.
+        (10, 100, &[(20, 80, 10)]),
+        (200, 500, &[(300, 0, 100), (300, 100, 0), (450, 50, 50)]),
+        (420, 500, &[(450, 50, 30)]),
+        // Right behind what is missing, and right before.
+        (300, 500, &[(300, 100, 0), (450, 50, 50)]),
+        (450, 500, &[(450, 50, 0)]),
+        (400, 500, &[(450, 50, 50)]),
+        // Up to what is missing, into it, and up to its end.
+        (0, 100, &[(20, 80, 20)]),
+        (0, 250, &[(20, 80, 20), (250, 0, 150)]),
+        (0, 300, &[(20, 80, 20), (300, 0, 200)]),
+        (310, 430, &[(310, 90, 0), (430, 0, 30)]),
+    ];
+    for (from, to, expected) in parts {
+        let mut tape = Tape::new(&[("source/audio", Content::Messages)]);
+        for (start, length, gap) in recorded {
+            tape.audio_behind(gap, "a", start, length);
+        }
+        tape.end::<AudioFrame>("source/audio", "a");
+        let (mut player, _folder) = tape.player(&["source/audio"], Range { from, to });
+        let items = play(&mut player);
+        let frames: Vec<_> = items
+            .iter()
+            .filter_map(|item| Message::<AudioFrame>::decode(&item.message).unwrap().body)
+            .inspect(|frame| assert!(frame.samples.iter().zip(frame.start..).all(|(x, at)| *x == at as f32)))
+            .map(|frame| (frame.start, frame.samples.len(), frame.gap))
+            .collect();
+        assert_eq!(frames, expected, "from {from} to {to}");
+        // As the vad counts.
+        let mut position = from;
+        for (start, length, gap) in frames {
+            assert_eq!(start, position + gap, "from {from} to {to}");
+            position = start + length as u64;
+        }
+        assert_eq!(position, to.min(500), "from {from} to {to}");
+    }
 }
 
 #[test]
@@ -233,7 +340,7 @@ fn messages_are_played_without_the_batch_that_they_were_stored_in() {
     }
 }
 
-fn open(folder: &Path, topics: &[&str]) -> Result<(), RecordingError> {
+fn open(folder: &Path, topics: &[&str]) -> Result<(), PlayerError> {
     Player::open(folder, &wiring(topics), Range::ALL).map(|_| ())
 }
 
@@ -245,10 +352,12 @@ fn what_cannot_be_played_is_refused_before_anything_is_sent() {
     tape.speech("a", Phase::Silence, 0, 100, 100);
     tape.end::<Speech>("vad/speech", "a");
     let folder = tape.folder.path().join("tape");
-    assert!(matches!(open(&folder, &["source/audio"]), Err(RecordingError::Unfinished(_))));
+    let unfinished = open(&folder, &["source/audio"]).unwrap_err();
+    assert!(matches!(unfinished, PlayerError::Recording(RecordingError::Unfinished(_))), "{unfinished}");
     tape.recorder.finish().unwrap();
     open(&folder, &["source/audio"]).unwrap();
-    assert!(matches!(open(&folder, &["vad/speech"]), Err(RecordingError::DigestsAlone { .. })));
+    let digests = open(&folder, &["vad/speech"]).unwrap_err();
+    assert!(matches!(digests, PlayerError::Recording(RecordingError::DigestsAlone { .. })), "{digests}");
     let error = open(&folder, &["mfcc/features"]).unwrap_err().to_string();
     assert!(error.contains("mfcc/features") && error.contains("source/audio"), "{error}");
     // A file that was written over in part.
@@ -259,6 +368,46 @@ fn what_cannot_be_played_is_refused_before_anything_is_sent() {
     std::fs::write(&file, bytes).unwrap();
     let error = open(&folder, &["source/audio"]).unwrap_err().to_string();
     assert!(error.contains("source/audio"), "{error}");
+}
+
+#[test]
+fn a_part_in_which_there_is_nothing_is_refused() {
+    let range = |from: u64, to: u64| Range { from, to };
+    let mut audio = Tape::new(&[("source/audio", Content::Messages)]);
+    audio.audio("a", 0, 16_000);
+    audio.end::<AudioFrame>("source/audio", "a");
+    let refusals = audio.refusals(&["source/audio"], [range(16_000, u64::MAX), range(32_000, 48_000)]);
+    for error in refusals {
+        let text = error.to_string();
+        assert!(matches!(error, PlayerError::Outside { end: 16_000, .. }), "{text}");
+        assert!(text.contains("leave nothing to play: the recording ends at 1.0 s"), "{text}");
+    }
+    let mut words = Tape::new(&[("asr/transcript", Content::Messages)]);
+    words.transcript("a", 0, 100, 300);
+    words.end::<Transcript>("asr/transcript", "a");
+    let [error] = words.refusals(&["asr/transcript"], [range(0, 200)]);
+    assert!(matches!(error, PlayerError::Outside { end: 300, .. }), "{error}");
+}
+
+#[test]
+fn topics_without_messages_are_refused_and_ends_alone_are_played_but_not_for_ever() {
+    let silent = || {
+        let mut tape = Tape::new(&BOTH);
+        tape.end::<Transcript>("asr/transcript", "a");
+        tape
+    };
+    let [error] = silent().refusals(&["vad/speech"], [Range::ALL]);
+    assert!(matches!(&error, PlayerError::Empty { topics, .. } if topics == "vad/speech"), "{error}");
+    for range in [Range::ALL, Range { from: 100, to: 200 }] {
+        let (mut player, _folder) = silent().player(&["vad/speech", "asr/transcript"], range);
+        assert_eq!(play(&mut player).len(), 1);
+        let error = player.check_loop().unwrap_err();
+        assert!(matches!(error, PlayerError::NoLength { .. }), "{error}");
+    }
+    let mut tape = silent();
+    tape.transcript("b", 0, 100, 300);
+    tape.end::<Transcript>("asr/transcript", "b");
+    tape.player(&["asr/transcript"], Range::ALL).0.check_loop().unwrap();
 }
 
 #[test]
