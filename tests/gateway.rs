@@ -21,6 +21,7 @@ use harness::{
 };
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
+use undertone_recording::{Exception, ExceptionKind, Manifest, State};
 
 use client::{Client, await_status, free_port, open_files, own_memory, parent, recording, request, stats};
 
@@ -173,6 +174,28 @@ fn what_clients_do_wrong_harms_nobody_else() {
     outcome.expect_failure(&["decoder"]);
 }
 
+#[test]
+fn a_node_that_dies_while_nobody_speaks_is_on_record() {
+    let port = free_port();
+    let graph = Graph::open("dataflows/gateway.yml", "gateway-died")
+        .args("gateway", &format!("--listen 127.0.0.1:{port}"))
+        .record();
+    let recording = graph.recording();
+    let outcome = graph.run_with(move |folder| {
+        await_status(port, "/readyz", 200);
+        say(port, "LJ001-0008.flac", 4);
+        kill("decoder", folder);
+        await_status(port, "/readyz", 503);
+        signal("TERM", find_process("gateway", folder));
+    });
+    outcome.expect_failure(&["decoder"]);
+    let manifest = Manifest::read(&recording).unwrap();
+    assert!(manifest.topics["decoder/transcript"].sessions.values().all(|stream| stream.ended));
+    let cut = |exception: &&Exception| exception.kind == ExceptionKind::CutOff;
+    let places: Vec<_> = manifest.exceptions.iter().filter(cut).map(|exception| &exception.place).collect();
+    assert!(places.iter().any(|place| *place == "decoder/transcript"), "{:?}", manifest.exceptions);
+}
+
 /// Processes that end with the test.
 struct Processes(Vec<Child>);
 
@@ -188,8 +211,8 @@ impl Drop for Processes {
 #[test]
 fn arguments_of_other_nodes_change_under_a_coordinator() {
     let port = free_port();
-    let graph = Graph::open("dataflows/gateway.yml", "gateway-parameters");
-    let folder = graph.folder().to_owned();
+    let graph = Graph::open("dataflows/gateway.yml", "gateway-parameters").record();
+    let (folder, recording) = (graph.folder().to_owned(), graph.recording());
     let program = repository().join(".venv/bin/dora");
     let arguments = format!("--listen 127.0.0.1:{port} --parameters fusion --dora {}", program.display());
     graph.args("gateway", &arguments).validate().expect_success();
@@ -224,10 +247,14 @@ fn arguments_of_other_nodes_change_under_a_coordinator() {
         ["text_sentiment", "audio_sentiment"].map(|name| result[name]["weight"].as_f64().unwrap())
     };
     let learned = weights();
-    for change in [
+    let changes = [
+        r#"{"node": "fusion", "name": "log-level", "value": "warn"}"#,
         r#"{"node": "fusion", "name": "weighting", "value": "fixed"}"#,
         r#"{"node": "fusion", "name": "text-weight", "value": 0.25}"#,
-    ] {
+        // A model is loaded once.
+        r#"{"node": "fusion", "name": "model", "value": "another"}"#,
+    ];
+    for change in changes {
         let (status, answer) = request(port, "POST /parameters", change);
         assert_eq!(status, 202, "{answer}");
     }
@@ -237,6 +264,17 @@ fn arguments_of_other_nodes_change_under_a_coordinator() {
     }
     assert_ne!(learned, [0.25, 0.75]);
     assert!(dora(&["stop", "--all"]).status().is_ok());
+    // What was taken over is on record, and what was refused is not.
+    let finished = || Manifest::read(&recording).is_ok_and(|manifest| manifest.state != State::Recording);
+    wait_for("the end of the recording", Duration::from_secs(30), finished);
+    let manifest = Manifest::read(&recording).unwrap();
+    let changed = |exception: &&Exception| exception.kind == ExceptionKind::Changed;
+    let texts: Vec<_> = manifest.exceptions.iter().filter(changed).map(|exception| &exception.text).collect();
+    let told = [
+        "`--weighting` was changed to \"fixed\" while the graph ran",
+        "`--text-weight` was changed to 0.25 while the graph ran",
+    ];
+    assert_eq!(texts, told);
 }
 
 /// A connection that breaks and comes back.

@@ -50,7 +50,7 @@ mod wake;
 
 pub use feed::{Feed, Pace};
 pub use lead::Lead;
-pub use node::{Delivery, Event, Inputs, Next, Node, Outputs};
+pub use node::{Change, Delivery, Event, Inputs, Next, Node, Outputs};
 pub use preview::{run_preview_stage, serve_previews};
 pub use report::{Incident, IncidentKind, InputReport, NodeReport, Wire};
 pub use run::{Start, run, run_stage, serve};

@@ -18,7 +18,7 @@ use undertone_stage::{Join, JoinSessions};
 
 use crate::alarm::Alarm;
 use crate::report::{Incident, IncidentKind, InputReport, NodeReport, Reports, Wire};
-use crate::run::{Changes, parse};
+use crate::run::{Changes, NodeArguments, parse};
 use crate::trace::{Hop, Trace, now_ns};
 use crate::wake::Wake;
 
@@ -72,8 +72,17 @@ pub enum Event<A> {
         /// What is known of the reason.
         reason: String,
     },
-    /// `dora param set` changed an argument: all the arguments as they are now.
-    Arguments(A),
+    /// `dora param set` changed an argument.
+    Arguments(Change<A>),
+}
+
+/// A change of arguments that somebody wishes. A node that takes it over says so with [`Node::accept`].
+#[derive(Debug)]
+pub struct Change<A> {
+    /// All the arguments as they shall be.
+    pub arguments: A,
+    /// What is changed, in words.
+    text: String,
 }
 
 /// What a wait brought.
@@ -138,6 +147,8 @@ pub struct Node<A> {
     news: u64,
     /// Nothing of what the node sends follows from what it takes.
     at_head: bool,
+    /// The arguments that every node has, which hold for its whole run.
+    own_arguments: NodeArguments,
     /// What `dora param set` has changed, by argument name.
     changed: Changes,
     /// Since when messages are missing that others have overtaken.
@@ -161,7 +172,11 @@ impl<A> Drop for Node<A> {
 
 impl<A: Parser + Clone> Node<A> {
     /// Joins the graph and checks that it is wired as the node expects.
-    pub(crate) fn join(inputs: Inputs<'_>, outputs: Outputs<'_>) -> Result<Self> {
+    pub(crate) fn join(
+        inputs: Inputs<'_>,
+        outputs: Outputs<'_>,
+        own_arguments: NodeArguments,
+    ) -> Result<Self> {
         if std::env::var_os("DORA_NODE_CONFIG").is_none() {
             bail!("a node runs in a graph: start it with `dora run dataflow.yml`, or see --help");
         }
@@ -198,6 +213,7 @@ impl<A: Parser + Clone> Node<A> {
             name,
             inputs: wired,
             outputs: outputs_wired.into_iter().map(|output| (output, Output::default())).collect(),
+            own_arguments,
             changed: Changes::new(),
             overtaken: None,
             free_ns: now,
@@ -220,6 +236,14 @@ impl<A: Parser + Clone> Node<A> {
         self.inputs.iter().filter_map(|(name, input)| {
             let failure = input.failure.as_deref().unwrap_or("it has closed");
             Some((name.as_str(), input.closed?.elapsed(), format!("{}: {failure}", input.edge)))
+        })
+    }
+
+    /// The inputs whose node has failed, as far as dora has told, each with what is known of it. It is not told by
+    /// [`Event::Lost`] where all streams that had begun have ended.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, String)> {
+        self.inputs.iter().filter_map(|(name, input)| {
+            Some((name.as_str(), format!("{}: {}", input.edge, input.failure.as_ref()?)))
         })
     }
 
@@ -290,6 +314,13 @@ impl<A: Parser + Clone> Node<A> {
         };
         own.incidents.push(incident);
         self.news += 1;
+    }
+
+    /// The node has taken a change over. From here on another run, without it, might differ.
+    pub fn accept(&mut self, change: &Change<A>) {
+        tracing::info!("{}", change.text);
+        let (kind, text) = (IncidentKind::Changed, change.text.clone());
+        self.incident(Incident { kind, session: None, sample: None, amount: None, text });
     }
 
     fn own(&mut self) -> &mut NodeReport {
@@ -485,10 +516,14 @@ impl<A: Parser + Clone> Node<A> {
     fn close(&mut self, id: &DataId) -> Option<Event<A>> {
         let input = self.inputs.get_mut(id.as_str())?;
         input.closed = Some(Instant::now());
-        let reason = match (input.sequence.close(), input.received) {
-            (Err(cut_off), _) => cut_off.to_string(),
-            (Ok(()), 0) => "it closed before its first message".to_owned(),
-            (Ok(()), _) => return None,
+        let reason = match (input.sequence.close(), input.early.first_key_value(), input.received) {
+            (Err(cut_off), ..) => cut_off.to_string(),
+            // Of a session that has not begun, the sequence knows nothing.
+            (Ok(()), Some(((session, seq), _)), _) => {
+                format!("it closed, and the messages of session `{session}` before number {seq} are missing")
+            }
+            (Ok(()), None, 0) => "it closed before its first message".to_owned(),
+            (Ok(()), None, _) => return None,
         };
         let reason = input.failure.as_ref().map_or(reason.clone(), |failure| format!("{failure}; {reason}"));
         Some(Event::Lost { input: id.to_string(), reason: format!("{}: {reason}", input.edge) })
@@ -503,16 +538,17 @@ impl<A: Parser + Clone> Node<A> {
             None => changed.remove(key),
         };
         match parse::<A>(std::env::args_os(), &changed) {
+            Ok((_, own)) if own != self.own_arguments => {
+                tracing::error!("`{key}` is not changed: it holds for the whole run");
+                None
+            }
             Ok((arguments, _)) => {
-                tracing::info!("arguments changed at run time: {changed:?}");
                 let text = match value {
                     Some(value) => format!("`--{key}` was changed to {value} while the graph ran"),
                     None => format!("`--{key}` was changed back while the graph ran"),
                 };
-                let kind = IncidentKind::Changed;
-                self.incident(Incident { kind, session: None, sample: None, amount: None, text });
                 self.changed = changed;
-                Some(Event::Arguments(arguments))
+                Some(Event::Arguments(Change { arguments, text }))
             }
             Err(error) => {
                 tracing::error!("`{key}` is not changed: {error}");
@@ -661,10 +697,10 @@ fn is_one_of(input: &str, name: &str) -> bool {
 /// Checks that the inputs in the graph are those that the node takes.
 fn check_inputs(node: &str, inputs: Inputs<'_>, wired: &BTreeMap<String, Input>) -> Result<()> {
     let (required, known) = match &inputs {
-        Inputs::Exactly(names) => (*names, *names),
-        Inputs::Optionally(names) => (&[][..], *names),
-        Inputs::AtLeast(names) => (*names, &[][..]),
-        Inputs::Several(name, _) => (&[][..], std::slice::from_ref(name)),
+        Inputs::Exactly(names) => (*names, names.to_vec()),
+        Inputs::Optionally(names) => (&[][..], names.to_vec()),
+        Inputs::AtLeast(names) => (*names, Vec::new()),
+        Inputs::Several(name, others) => (&[][..], [&[*name], *others].concat()),
     };
     let takes = |input: &str| match inputs {
         Inputs::Exactly(names) | Inputs::Optionally(names) => names.contains(&input),
@@ -701,6 +737,8 @@ mod tests {
         assert!(check(Inputs::AtLeast(&["speech"]), &["speech", "face"]).is_ok());
         assert!(check(Inputs::Several("audio", &[]), &["audio", "audio-2"]).is_ok());
         assert!(check(Inputs::Several("audio", &[]), &["audio", "audios"]).is_err());
+        let error = check(Inputs::Several("audio", &["preview"]), &["audio", "previw"]).unwrap_err();
+        assert!(error.contains("takes: audio, preview"), "{error}");
     }
 
     #[test]

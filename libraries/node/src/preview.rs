@@ -11,7 +11,7 @@ use eyre::{Context, Result, eyre};
 use undertone_messages::{Message, SessionId};
 use undertone_stage::{Cancel, Factory, Preview, Stage};
 
-use crate::node::{Delivery, Event, Inputs, Next, Node};
+use crate::node::{Change, Delivery, Event, Inputs, Next, Node};
 use crate::run::{Service, Start, run};
 use crate::trace::Trace;
 
@@ -75,7 +75,7 @@ enum Waiting<F: Factory> {
     Message(Arrived<F>),
     Preview(Arrived<F>),
     Lost(String),
-    Arguments(F::Arguments),
+    Arguments(Change<F::Arguments>),
 }
 
 /// A message and its way here.
@@ -96,7 +96,7 @@ where
             Event::Message(delivery) if delivery.input == PREVIEW => Self::Preview(arrived(node, delivery)?),
             Event::Message(delivery) => Self::Message(arrived(node, delivery)?),
             Event::Lost { reason, .. } => Self::Lost(reason),
-            Event::Arguments(arguments) => Self::Arguments(arguments),
+            Event::Arguments(change) => Self::Arguments(change),
         })
     }
 
@@ -141,8 +141,8 @@ where
             Waiting::Message(arrived) => self.message(service, arrived),
             Waiting::Preview(arrived) => self.preview(service, arrived),
             Waiting::Lost(reason) => service.lose(&reason),
-            Waiting::Arguments(arguments) => {
-                service.change(arguments);
+            Waiting::Arguments(change) => {
+                service.change(change);
                 Ok(())
             }
         }

@@ -12,12 +12,12 @@ use undertone_stage::{Factory, Pushed, Sessions, Stage};
 
 use crate::logs;
 use crate::lossless::{Overlay, block_on_congestion};
-use crate::node::{Event, Inputs, Node, Outputs};
+use crate::node::{Change, Event, Inputs, Node, Outputs};
 use crate::report::{Incident, IncidentKind};
 use crate::trace::Trace;
 
 // The arguments that every node has beside its own. As a documentation comment this would become the node's `--help`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeArguments {
     /// How much the node's log tells: off, error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = "Log")]
@@ -45,7 +45,11 @@ pub(crate) fn parse<A: Parser>(
             .is_none_or(|argument| argument.get_action().takes_values());
         match value {
             serde_json::Value::Bool(true) if !takes_value => words.push(format!("--{name}").into()),
-            serde_json::Value::Bool(false) if !takes_value => {}
+            // The graph may have switched it on.
+            serde_json::Value::Bool(false) if !takes_value => {
+                let switch = OsString::from(format!("--{name}"));
+                words.retain(|word| *word != switch);
+            }
             serde_json::Value::String(text) => words.push(format!("--{name}={text}").into()),
             other => words.push(format!("--{name}={other}").into()),
         }
@@ -59,6 +63,7 @@ pub(crate) fn parse<A: Parser>(
 pub struct Start<A> {
     /// The node's arguments.
     pub arguments: A,
+    own: NodeArguments,
     // Read by dora while the node joins.
     overlay: Overlay,
 }
@@ -71,7 +76,7 @@ impl<A: Parser + Clone> Start<A> {
     /// The process was not started by dora, dora cannot be reached, or the graph wires inputs or outputs that the node
     /// does not have or leaves out one that it needs.
     pub fn join(self, inputs: Inputs<'_>, outputs: Outputs<'_>) -> Result<Node<A>> {
-        let node = Node::join(inputs, outputs);
+        let node = Node::join(inputs, outputs, self.own);
         drop(self.overlay);
         node
     }
@@ -90,7 +95,8 @@ pub fn run<A: Parser + Clone>(body: impl FnOnce(Start<A>) -> Result<()>) -> Exit
     logs::start(own.log_level);
     return_memory();
     // SAFETY: this is the process's first thread, and no other has been started yet.
-    let outcome = unsafe { block_on_congestion() }.and_then(|overlay| body(Start { arguments, overlay }));
+    let outcome =
+        unsafe { block_on_congestion() }.and_then(|overlay| body(Start { arguments, own, overlay }));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
@@ -140,7 +146,7 @@ where
                 service.push(message, &delivery.trace)?;
             }
             Event::Lost { reason, .. } => service.lose(&reason)?,
-            Event::Arguments(changed) => service.change(changed),
+            Event::Arguments(change) => service.change(change),
         }
     }
     Ok(())
@@ -214,12 +220,13 @@ where
     }
 
     /// Arguments were changed at run time.
-    pub(crate) fn change(&mut self, changed: F::Arguments) {
-        if let Err(error) = self.check(&changed) {
+    pub(crate) fn change(&mut self, change: Change<F::Arguments>) {
+        if let Err(error) = self.check(&change.arguments) {
             tracing::error!("the arguments stay as they were: {error}");
             return;
         }
-        self.arguments = changed;
+        self.node.accept(&change);
+        self.arguments = change.arguments;
         for stage in self.sessions.states_mut() {
             if let Err(error) = self.factory.adjust(&self.arguments, stage) {
                 tracing::error!("not changed in the session in progress: {error}");
@@ -268,7 +275,11 @@ mod tests {
             parse_with(&[("threshold", json!("0.6"))]),
             Ok(Finder { threshold: 0.6, partials: false })
         );
-        assert_eq!(parse_with(&[("partials", json!(false))]), Ok(Finder { threshold: 0.4, partials: false }));
+        let off = || [("partials".to_owned(), json!(false))].into();
+        for words in [&["finder"][..], &["finder", "--partials"]] {
+            let (finder, _) = parse::<Finder>(words.iter().map(OsString::from), &off()).unwrap();
+            assert_eq!(finder, Finder { threshold: 0.5, partials: false });
+        }
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn take_all(
     topics: &BTreeMap<String, Topic>,
     recorder: &mut Recorder,
 ) -> Result<Vec<String>> {
-    let mut failures = Vec::new();
+    let (mut failures, mut told) = (Vec::new(), BTreeSet::new());
     let mut flushed = Instant::now();
     loop {
         match node.wait(FLUSH_INTERVAL)? {
@@ -127,27 +127,39 @@ fn take_all(
             }
             Next::Event(Event::Lost { input, reason }) => {
                 tracing::error!("going on without the input `{input}`: {reason}");
-                let place = topics.get(&input).map_or(input.as_str(), |topic| topic.name.as_str());
-                recorder.manifest_mut().exceptions.push(Exception {
-                    kind: ExceptionKind::CutOff,
-                    place: place.to_owned(),
-                    session: None,
-                    sample: None,
-                    amount: None,
-                    text: reason.clone(),
-                });
+                recorder.manifest_mut().exceptions.push(cut_off(topics, &input, &reason));
                 failures.push(reason);
+                told.insert(input);
             }
             Next::Event(Event::Arguments(_)) => {
                 tracing::error!("the arguments of a recorder hold for its whole run");
             }
             Next::Nothing => {}
-            Next::Ended => return Ok(failures),
+            Next::Ended => break,
         }
         if flushed.elapsed() >= FLUSH_INTERVAL {
             recorder.flush()?;
             flushed = Instant::now();
         }
+    }
+    // Of a node that failed while none of its sessions was open, all streams are whole; but more might have come.
+    let failed = node.failed().filter(|(input, _)| !node.stopped() && !told.contains(*input));
+    for (input, reason) in failed {
+        recorder.manifest_mut().exceptions.push(cut_off(topics, input, &reason));
+        failures.push(reason);
+    }
+    Ok(failures)
+}
+
+/// What the manifest says of an input that was lost.
+fn cut_off(topics: &BTreeMap<String, Topic>, input: &str, reason: &str) -> Exception {
+    Exception {
+        kind: ExceptionKind::CutOff,
+        place: topics.get(input).map_or(input, |topic| &topic.name).to_owned(),
+        session: None,
+        sample: None,
+        amount: None,
+        text: reason.to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `fused_score` | P(positive) − P(negative), −1 to 1 |
 //! | `probabilities` | a probability for each label |
 //! | `abstained`, `anomaly` | the result is too unsure to be used; the audio is not like speech that the models know |
+//! | `degraded` | what was done with less effort because results were late; left out otherwise |
 //! | `text_sentiment`, `audio_sentiment` | what text and voice brought, as below; `null` if they are not in the graph |
 //! | `other_sentiments` | a list of what all others brought, in the order of their modalities; usually empty |
 //! | `latency_ms` | where the time went, in milliseconds; left out by `--no-latency` |
@@ -55,7 +56,8 @@
 //! # The file
 //!
 //! With `--output` the lines also go to a file. They are written to `FILE.partial` as they come, and the file gets its
-//! name at the end: a file by the name that was asked for is always whole. A device or a pipe is written to as it is.
+//! name at the end, also of a run that was stopped: a file by the name that was asked for has all results of its run, up to
+//! its end or its stop. A device or a pipe is written to as it is.
 //!
 //! # The account
 //!

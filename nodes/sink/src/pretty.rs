@@ -167,9 +167,11 @@ fn finer(contribution: &Contribution, color: bool) -> Option<String> {
 
 /// The result in words.
 fn verdict(result: &Sentiment, color: bool) -> String {
+    let late =
+        if result.degraded.is_empty() { String::new() } else { format!(" · late: {}", result.degraded) };
     let likeliest = NamedValues { names: &result.labels, values: &result.probabilities }.likeliest();
     let Some((label, probability)) = likeliest else {
-        return style(color, Style::bold).style("  → no estimate").to_string();
+        return style(color, Style::bold).style(format!("  → no estimate{late}")).to_string();
     };
     let unsure = if result.abstained { "abstained: too unsure, " } else { "" };
     let unusual = if result.anomaly { " · unusual audio" } else { "" };
@@ -179,7 +181,7 @@ fn verdict(result: &Sentiment, color: bool) -> String {
     };
     let bold = label_style(color, label);
     let bold = if color { bold.bold() } else { bold };
-    bold.style(format!("  → {unsure}{label} {}{score}{unusual}", percent(probability))).to_string()
+    bold.style(format!("  → {unsure}{label} {}{score}{unusual}{late}", percent(probability))).to_string()
 }
 
 /// Where the time went: the parts that took a tenth of a millisecond or more, in the order in which they came.

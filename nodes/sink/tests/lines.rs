@@ -215,6 +215,16 @@ fn results_are_laid_out_for_people() {
 }
 
 #[test]
+fn what_was_done_with_less_effort_is_told() {
+    let text = "without text, silent for too long";
+    for result in [both(), neither()] {
+        let late = Sentiment { degraded: text.to_owned(), ..result };
+        assert!(pretty("s", &late, None, false).contains(&format!(" · late: {text}")));
+        assert!(record("s", &late, None).unwrap().contains(&format!(r#""degraded":"{text}""#)));
+    }
+}
+
+#[test]
 fn colour_changes_nothing_but_the_colour() {
     for result in [both(), audio_only(), provisional(), neither(), emotions()] {
         let colored = pretty("s", &result, Some(&latency()), true);
