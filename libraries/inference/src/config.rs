@@ -13,7 +13,8 @@ use crate::error::ModelError;
 pub struct Config {
     path: PathBuf,
     fields: Map<String, Value>,
-    labels: Option<Vec<String>>,
+    /// Or what keeps a node from reading probabilities of them.
+    labels: Result<Vec<String>, String>,
     calibration: Calibration,
 }
 
@@ -33,7 +34,7 @@ impl Config {
         let problem = |problem: String| ModelError::Json { path: path.to_owned(), problem };
         let fields: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| problem(format!("not a JSON object: {error}")))?;
-        let labels = labels(&fields).map_err(problem)?;
+        let labels = exclusive(labels(&fields).map_err(problem)?, fields.get("problem_type"));
         let calibration = calibration(&fields).map_err(problem)?;
         Ok(Self { path: path.to_owned(), fields, labels, calibration })
     }
@@ -43,17 +44,14 @@ impl Config {
         &self.path
     }
 
-    /// The labels in the order of the model's logits.
+    /// The labels in the order of the model's logits. They exclude each other, as a softmax takes them to.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Json`] if there are none.
+    /// [`ModelError::Json`] if there are none, or but one; if `problem_type` says that the model was trained for something
+    /// else, such as `multi_label_classification` or `regression`.
     pub fn labels(&self) -> Result<&[String], ModelError> {
-        self.labels.as_deref().ok_or_else(|| {
-            self.problem(
-                "no labels: add \"id2label\": {\"0\": \"…\", \"1\": \"…\"}, in the order of the logits",
-            )
-        })
+        self.labels.as_deref().map_err(|problem| self.problem(problem))
     }
 
     /// The architecture, such as `distilbert`.
@@ -113,6 +111,28 @@ impl Config {
             return Err(ModelError::LabelCount { path: self.path.clone(), labels, logits: logits.len() });
         }
         self.calibration.probabilities(logits)
+    }
+}
+
+/// The labels, if they exclude each other; else what keeps them from it. Hugging Face's transformers write a `problem_type`
+/// when they train a classifier, and no other sign tells a sigmoid for each label from a softmax over all of them.
+fn exclusive(labels: Option<Vec<String>>, problem_type: Option<&Value>) -> Result<Vec<String>, String> {
+    match problem_type {
+        None | Some(Value::Null) => {}
+        Some(kind) if kind == "single_label_classification" => {}
+        Some(kind) => {
+            return Err(format!(
+                "`problem_type` is {kind}: the node needs labels that exclude each other, as in a \"single_label_classification\"; choose another --model"
+            ));
+        }
+    }
+    let labels = labels
+        .ok_or("no labels: add \"id2label\": {\"0\": \"…\", \"1\": \"…\"}, in the order of the logits")?;
+    match labels.as_slice() {
+        [only] => Err(format!(
+            "\"{only}\" is the only label: the node needs two or more, which exclude each other; choose another --model"
+        )),
+        _ => Ok(labels),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -33,7 +33,12 @@ pub struct ModelFolder {
     manifest: Option<Manifest>,
     /// SHA-256 of the files that were used so far, so that each is read for it but once.
     hashes: Mutex<BTreeMap<String, String>>,
+    /// ONNX Runtime's library, once a model of the folder runs on it.
+    library: OnceLock<Library>,
 }
+
+/// ONNX Runtime's library, as `folder/file`, and its SHA-256.
+pub(crate) type Library = (String, String);
 
 impl ModelFolder {
     /// Finds a model by path or by name.
@@ -68,7 +73,7 @@ impl ModelFolder {
         }
     }
 
-    fn open(path: PathBuf) -> Result<Self, ModelError> {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, ModelError> {
         if !path.is_dir() {
             return Err(ModelError::NotAFolder { path });
         }
@@ -84,7 +89,7 @@ impl ModelFolder {
         } else {
             None
         };
-        Ok(Self { path, manifest, hashes: Mutex::default() })
+        Ok(Self { path, manifest, hashes: Mutex::default(), library: OnceLock::new() })
     }
 
     /// The folder.
@@ -119,20 +124,45 @@ impl ModelFolder {
     }
 
     /// What a file is called in messages: the model's name, `@`, and the first 12 hexadecimal digits of the file's
-    /// SHA-256.
+    /// SHA-256. A model that has weights in files beside it, ONNX's external data, is called by all of them: by the SHA-256 of
+    /// its own and theirs, in the order of their names.
     ///
     /// # Errors
     ///
-    /// As [`ModelFolder::file`].
+    /// As [`ModelFolder::file`], for each of these files.
     pub fn identity(&self, file: &str) -> Result<String, ModelError> {
-        let sha256 = self.sha256(file)?;
+        let mut sha256 = self.sha256(file)?;
+        let beside = self.external_data(file)?;
+        if !beside.is_empty() {
+            let mut hasher = Sha256::new_with_prefix(&sha256);
+            for data in beside {
+                hasher.update(self.sha256(&data)?);
+            }
+            sha256 = hexadecimal(hasher);
+        }
         Ok(format!("{}@{}", self.name(), sha256.get(..12).unwrap_or(&sha256)))
     }
 
-    /// The files that were used so far, as `model/file`, with their SHA-256.
+    /// The files with weights of the model `file`, in the order of their names.
+    fn external_data(&self, file: &str) -> Result<Vec<String>, ModelError> {
+        let entries = std::fs::read_dir(&self.path).map_err(ModelError::unreadable(&self.path))?;
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut found: Vec<String> = names.filter(|name| is_external_data(file, name)).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Takes note that a model of the folder runs on ONNX Runtime's library.
+    pub(crate) fn runs_on(&self, library: &Library) {
+        self.library.get_or_init(|| library.clone());
+    }
+
+    /// The files that were used so far, as `model/file`, with their SHA-256; with ONNX Runtime's library, if a model of the
+    /// folder runs on it.
     pub fn used(&self) -> BTreeMap<String, String> {
         let hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        hashes.iter().map(|(file, hash)| (format!("{}/{file}", self.name()), hash.clone())).collect()
+        let own = hashes.iter().map(|(file, hash)| (format!("{}/{file}", self.name()), hash.clone()));
+        own.chain(self.library.get().cloned()).collect()
     }
 
     /// Reads `config.json`.
@@ -145,7 +175,7 @@ impl ModelFolder {
     }
 
     /// The SHA-256 of a file in lower-case hexadecimal, checked against the manifest.
-    fn sha256(&self, file: &str) -> Result<String, ModelError> {
+    pub(crate) fn sha256(&self, file: &str) -> Result<String, ModelError> {
         let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(hash) = hashes.get(file) {
             return Ok(hash.clone());
@@ -191,6 +221,19 @@ fn bare_name(path: &Path) -> Option<&str> {
     }
 }
 
+/// Whether a file beside a model has weights of it: `model.onnx.data`, as PyTorch calls it, or `model.onnx_data` and, if
+/// there are more, `model.onnx_data_1`, as Optimum and Hugging Face's hub do. Whoever chooses other names does without the
+/// check.
+fn is_external_data(model: &str, name: &str) -> bool {
+    match name.strip_prefix(model) {
+        Some(".data" | "_data") => true,
+        Some(rest) => rest
+            .strip_prefix("_data_")
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())),
+        None => false,
+    }
+}
+
 /// The SHA-256 of a file in lower-case hexadecimal, in little memory whatever its size.
 fn sha256(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
@@ -202,10 +245,14 @@ fn sha256(path: &Path) -> std::io::Result<String> {
             length => hasher.update(buffer.get(..length).unwrap_or_default()),
         }
     }
+    Ok(hexadecimal(hasher))
+}
+
+fn hexadecimal(hasher: Sha256) -> String {
     let mut text = String::with_capacity(64);
     for byte in hasher.finalize() {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
     }
-    Ok(text)
+    text
 }

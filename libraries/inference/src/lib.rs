@@ -2,8 +2,8 @@
 //!
 //! A model is a folder: `model.onnx`, `config.json`, `manifest.json` and what else it needs. [`ModelFolder`] finds it by
 //! name or path and checks the SHA-256 of each file that is used; [`Config`] reads the labels and the [`Calibration`];
-//! [`load_runtime`] loads ONNX Runtime's library, once in a process; [`Session`] opens the model, compares its inputs
-//! and outputs with what the caller needs, and runs it without copying the tensors.
+//! [`load_runtime`] checks and loads ONNX Runtime's library, once in a process; [`Session`] opens the model, compares its
+//! inputs and outputs with what the caller needs, and runs it without copying the tensors.
 //!
 //! Sessions are set up so that the same input gives the same bytes: one thread unless told otherwise, operators in
 //! sequence, kernels that are deterministic.

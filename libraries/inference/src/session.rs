@@ -199,16 +199,19 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`ModelFolder::file`]; [`load_runtime`](crate::load_runtime) was not called; ONNX Runtime refuses the model.
+    /// As [`ModelFolder::identity`]; [`load_runtime`](crate::load_runtime) was not called; ONNX Runtime refuses the model.
     pub fn open(folder: &ModelFolder, file: &str, threads: usize) -> Result<Self, ModelError> {
-        let environment = runtime::environment()?;
+        let (environment, library) = runtime::environment()?;
         let path = folder.file(file)?;
+        // Before the model is opened, since this checks the weights beside it as well.
+        let identity = folder.identity(file)?;
+        folder.runs_on(&library);
         let session = configure(ort::session::Session::builder(&environment), threads)
             .and_then(|mut builder| builder.commit_from_file(&path))
             .map_err(|error| ModelError::Open { path: path.clone(), error: error.to_string() })?;
         let options = RunOptions::new()
             .map_err(|error| ModelError::Open { path: path.clone(), error: error.to_string() })?;
-        Ok(Self { session, options: Arc::new(options), path, identity: folder.identity(file)? })
+        Ok(Self { session, options: Arc::new(options), path, identity })
     }
 
     /// What the model is called in messages; see [`ModelFolder::identity`].

@@ -61,6 +61,27 @@ fn labels_that_cannot_be_trusted_are_refused() {
     assert!(error.contains("id2label"), "{error}");
 }
 
+/// A sigmoid for each label, or a number, is no softmax: read as one it would give probabilities that mean nothing.
+#[test]
+fn labels_that_do_not_exclude_each_other_are_refused() {
+    let of_type = |kind: &str| {
+        let text = format!(r#"{{"id2label": {{"0": "a", "1": "b"}}, "problem_type": {kind}}}"#);
+        parse(&text).labels().map(<[String]>::to_vec).map_err(|error| error.to_string())
+    };
+    for kind in ["null", "\"single_label_classification\""] {
+        assert_eq!(of_type(kind).unwrap(), ["a", "b"]);
+    }
+    for kind in ["\"multi_label_classification\"", "\"regression\"", "1"] {
+        let error = of_type(kind).unwrap_err();
+        let expected = format!("`problem_type` is {kind}: the node needs labels that exclude each other");
+        assert!(error.contains("config.json") && error.contains(&expected), "{error}");
+    }
+    let error = parse(r#"{"id2label": {"0": "a"}}"#).labels().unwrap_err().to_string();
+    assert!(error.contains("\"a\" is the only label"), "{error}");
+    let error = parse(r#"{"problem_type": "regression"}"#).probabilities(&[0.0]).unwrap_err().to_string();
+    assert!(error.contains("regression"), "{error}");
+}
+
 #[test]
 fn further_fields_can_be_read() {
     let config = parse(r#"{"model_type": "distilbert", "max_position_embeddings": 512, "hop_ms": "ten"}"#);

@@ -107,6 +107,33 @@ fn a_file_that_differs_from_its_manifest_is_refused() {
     }
 }
 
+/// ONNX keeps large weights in files beside the model, which ONNX Runtime finds by itself.
+#[test]
+fn weights_beside_a_model_count_in_its_name_and_are_used_files() {
+    let root = TempDir::new().unwrap();
+    write(root.path(), "mine/model.onnx", "abc");
+    let identity = || find(root.path(), "./mine").unwrap().identity("model.onnx").unwrap();
+    // Files of other models, and no files of weights.
+    for file in ["model-int8.onnx_data", "model.onnx_data_old", "model.onnx.database", "config.json"] {
+        write(root.path(), &format!("mine/{file}"), "other");
+    }
+    assert_eq!(identity(), "mine@ba7816bf8f01");
+    let mut known = vec![identity()];
+    for file in ["model.onnx.data", "model.onnx_data", "model.onnx_data_1"] {
+        for weights in ["1", "2"] {
+            write(root.path(), &format!("mine/{file}"), weights);
+            let now = identity();
+            assert!(!known.contains(&now) && now == identity(), "{file}: {now} after {known:?}");
+            known.push(now);
+        }
+    }
+    let folder = find(root.path(), "./mine").unwrap();
+    folder.identity("model.onnx").unwrap();
+    let used: Vec<String> = folder.used().into_keys().collect();
+    let expected = ["model.onnx", "model.onnx.data", "model.onnx_data", "model.onnx_data_1"];
+    assert_eq!(used, expected.map(|file| format!("mine/{file}")));
+}
+
 #[test]
 fn a_file_longer_than_the_read_buffer_is_hashed_whole() {
     let root = TempDir::new().unwrap();

@@ -73,6 +73,29 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
+fn weights_beside_a_model_are_checked_before_it_is_opened() {
+    load_runtime(None).unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::copy(data().join("classifier.onnx"), folder.path().join("model.onnx")).unwrap();
+    std::fs::write(folder.path().join("model.onnx_data"), "weights").unwrap();
+    let found = ModelFolder::find(folder.path()).unwrap();
+    let identity = Session::open(&found, "model.onnx", 1).unwrap().identity().to_owned();
+    assert_eq!(identity, found.identity("model.onnx").unwrap());
+    let sha256 =
+        found.used().into_iter().find_map(|(file, hash)| file.ends_with("/model.onnx").then_some(hash));
+    let sha256 = sha256.unwrap();
+    assert!(!identity.ends_with(&sha256[..12]), "{identity}");
+    let manifest = |files: &str| {
+        let text = format!(r#"{{"name": "mine", "files": {{"model.onnx": "{sha256}"{files}}}}}"#);
+        std::fs::write(folder.path().join("manifest.json"), text).unwrap();
+        Session::open(&ModelFolder::find(folder.path()).unwrap(), "model.onnx", 1).map(|_| ())
+    };
+    assert_says(manifest(""), &["does not list model.onnx_data"]);
+    let other = format!(r#", "model.onnx_data": "{}""#, "0".repeat(64));
+    assert_says(manifest(&other), &["model.onnx_data is not the file that its manifest.json describes"]);
+}
+
+#[test]
 fn an_input_with_another_name_is_named_with_those_that_exist() {
     let session = open("classifier.onnx");
     let feature = Port { name: "feature", ..FEATURES };

@@ -56,8 +56,8 @@ impl DetailReader {
             if !emotions.labels.iter().all(|label| inside(label.valence) && inside(label.arousal)) {
                 return Err(config.problem("`emotions.labels`: valence and arousal must be from -1 to 1"));
             }
-            if emotions.labels.is_empty() {
-                return Err(config.problem("`emotions` needs labels"));
+            if emotions.labels.len() < 2 {
+                return Err(config.problem("`emotions` needs two labels or more, which exclude each other"));
             }
             let shape = [Fixed(1), Fixed(emotions.labels.len())];
             session.check_outputs(&[Port { name: EMOTIONS, element: Element::F32, shape: &shape }])?;

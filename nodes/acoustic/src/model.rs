@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use serde::Deserialize;
 use undertone_inference::Dimension::{Fixed, Open};
 use undertone_inference::{Config, Element, ModelError, ModelFolder, Port, Session, Tensor, load_runtime};
 use undertone_messages::{Detail, Emotion, SAMPLE_RATE};
+use undertone_mfcc::Preset;
 
 use crate::arguments::Arguments;
 use crate::detail::DetailReader;
@@ -41,7 +43,8 @@ impl Kind {
 /// The field `feature` of the `config.json` of a model that hears rows of the mfcc node.
 #[derive(Debug, Deserialize)]
 struct FrameFields {
-    /// The mfcc node's preset and, as its messages have it, what differs from it. Rows of any kind unless given.
+    /// The mfcc node's preset, or a whole kind of rows as its messages have it, without `mfcc` (`kaldi energy=true`), if more
+    /// differs from the preset than the fields below. Rows of any kind unless given.
     preset: Option<String>,
     /// Coefficients in a frame, without deltas.
     coefficients: usize,
@@ -52,6 +55,22 @@ struct FrameFields {
     hop_ms: f64,
     /// Length of a frame in milliseconds; the hop unless given.
     frame_ms: Option<f64>,
+}
+
+impl FrameFields {
+    /// The kind of rows, as the mfcc node's messages have it: a preset with the other fields in it.
+    fn kind(&self, frames: &Frames) -> Option<String> {
+        let preset = self.preset.as_deref()?;
+        let Ok(named) = Preset::from_str(preset, false) else { return Some(format!("mfcc {preset}")) };
+        let mut config = named.config();
+        config.coefficients = self.coefficients;
+        config.deltas.order = self.deltas;
+        config.hop = usize::try_from(frames.hop).unwrap_or(config.hop);
+        if self.frame_ms.is_some() {
+            config.frame_length = usize::try_from(frames.length).unwrap_or(config.frame_length);
+        }
+        Some(config.kind())
+    }
 }
 
 /// The frames that a model takes.
@@ -190,12 +209,16 @@ impl Classifier {
 /// ```json
 /// {
 ///   "id2label": {"0": "negative", "1": "neutral", "2": "positive"},
-///   "feature": {"kind": "mfcc", "coefficients": 40, "deltas": 0, "hop_ms": 10, "frame_ms": 25},
+///   "feature": {"kind": "mfcc", "preset": "kaldi", "coefficients": 40, "deltas": 0, "hop_ms": 10, "frame_ms": 25},
 ///   "window_frames": 300,
 ///   "minimum_frames": 50,
 ///   "temperature": 1.0
 /// }
 /// ```
+///
+/// `preset` is the mfcc node's, and rows that are not what it and the other settings give are refused; without it, rows of
+/// any kind will do. If other settings differ from the preset as well, it says all that differs, as the mfcc node's messages
+/// do: `"preset": "kaldi coefficients=13 energy=true"`.
 #[derive(Debug)]
 pub struct AcousticModel {
     pub(crate) classifier: Classifier,
@@ -215,7 +238,7 @@ impl AcousticModel {
         let config = folder.config()?;
         let feature: FrameFields = config.required("feature")?;
         let frames = Frames::read(&config, &feature)?;
-        let kind = feature.preset.map(|preset| format!("mfcc {preset}"));
+        let kind = feature.kind(&frames);
         let threads = arguments.threads.get();
         let classifier = Classifier::load(&folder, threads, "features", &[1, frames.window, frames.width])?;
         Ok(Self { classifier, frames, kind })

@@ -38,7 +38,8 @@ pub enum AcousticError {
     },
     /// Features that are as wide as the model's and something else.
     #[error(
-        "segment {segment}: features of the kind `{kind}` arrived, but the model {model} was trained on `{expected}`: give the mfcc node the `feature` settings of the model's config.json (--preset and others), or choose another --model"
+        "segment {segment}: features of the kind `{kind}` arrived, but the model {model} was trained on `{expected}`: give the mfcc node the `feature` settings of the model's config.json (--preset and others), or choose another --model{}",
+        if_trained_on(kind)
     )]
     Kind {
         /// The segment.
@@ -70,6 +71,13 @@ pub enum AcousticError {
         /// The segment that is open.
         segment: u64,
     },
+}
+
+/// What to write if the model was trained on the very kind of rows that arrived.
+fn if_trained_on(kind: &str) -> String {
+    kind.strip_prefix("mfcc ").map_or_else(String::new, |preset| {
+        format!("; if this model was trained on them, write \"preset\": \"{preset}\" under `feature` there")
+    })
 }
 
 /// The acoustic estimates of one session.

@@ -61,11 +61,12 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                 let sent = if input == SPEECH { Vec::new() } else { sessions.close(&input)? };
                 (sent, Trace::default())
             }
-            Next::Event(Event::Arguments(changed)) => {
-                match adjusted(&changed, &arguments, &branches, model.clone()) {
+            Next::Event(Event::Arguments(change)) => {
+                match adjusted(&change.arguments, &arguments, &branches, model.clone()) {
                     Ok(config) => {
+                        node.accept(&change);
                         sessions.adjust(config, Fusion::adjust);
-                        closings.waiting.adjust(&changed.patience);
+                        closings.waiting.adjust(&change.arguments.patience);
                     }
                     Err(error) => tracing::error!("the arguments stay as they were: {error}"),
                 }

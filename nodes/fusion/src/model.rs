@@ -108,6 +108,9 @@ impl Model {
         for fields in config.required::<Vec<FitFields>>("fits")? {
             let models: BTreeSet<String> = fields.models.iter().cloned().collect();
             let problem = |problem: &str| config.problem(&format!("the fit of {models:?}: {problem}"));
+            if models.len() < fields.models.len() {
+                return Err(problem("names a model twice"));
+            }
             let read = Fits::read(fields, labels.len()).map_err(problem)?;
             if fits.insert(models.clone(), read).is_some() {
                 return Err(problem("is there twice"));
@@ -259,7 +262,7 @@ mod tests {
     #[test]
     fn a_model_that_makes_no_sense_is_refused() {
         type Change = fn(&mut serde_json::Value);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 8] = [
             (|config| config["labels"] = serde_json::json!(["b", "a"]), "alphabetical"),
             (
                 |config| config["fits"][0]["learned"]["bias"] = serde_json::json!([0.0]),
@@ -268,6 +271,10 @@ mod tests {
             (
                 |config| config["fits"][0]["learned"]["weights"] = serde_json::json!([[1.0, 1.0]]),
                 "weights for each model",
+            ),
+            (
+                |config| config["fits"][0]["models"] = serde_json::json!(["text@1", "text@1"]),
+                "names a model twice",
             ),
             (|config| config["fits"][0]["fixed"]["temperature"] = 0.into(), "above 0"),
             (

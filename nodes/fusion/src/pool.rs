@@ -81,14 +81,18 @@ pub(crate) fn pool(
 /// What the model of fusion, if there is one, says of the models that have an opinion; nothing if none has.
 fn fit<'a>(segment: u64, evidence: &[Evidence], config: &'a Config) -> Result<Option<Fit<'a>>, FusionError> {
     let taking_part = evidence.iter().filter(|evidence| takes_part(evidence, config));
-    let models: BTreeSet<String> = taking_part.map(|evidence| evidence.model.clone()).collect();
+    let mut found: Vec<String> = taking_part.map(|evidence| evidence.model.clone()).collect();
+    found.sort();
+    let models: BTreeSet<String> = found.iter().cloned().collect();
+    // A model on two inputs would count twice, and no fit was made for that.
+    let is_set = models.len() == found.len();
     match &config.model {
-        Some(model) if !models.is_empty() => match model.fit(&models, config.weighting) {
+        Some(model) if !found.is_empty() => match model.fit(&models, config.weighting).filter(|_| is_set) {
             Some(fit) => Ok(Some(fit)),
             None => Err(FusionError::NoFit {
                 segment,
                 model: model.identity().to_owned(),
-                found: models.into_iter().collect::<Vec<_>>().join(" and "),
+                found: found.join(" and "),
                 known: model.known(config.weighting),
             }),
         },

@@ -175,6 +175,31 @@ fn two_text_models_are_weighed_as_they_were_fitted_together() {
     assert!(unfitted.contains(LARGER) && unfitted.contains(&format!("fitted on {VOICE}.")), "{unfitted}");
 }
 
+/// As a set they are one model, and its fit would count what it says twice.
+#[test]
+fn a_model_on_two_inputs_was_not_fitted() {
+    let fits = [both(), voice_alone(), fit(&[TEXT], json!([[1.0, 1.0, 1.0]]), [0.0; 3], 1.0)];
+    let sent = |words: &[&str], spoken: &[f32]| {
+        let config = config_of_inputs(&["speech", "acoustic", "text", "again"], &fits, LABELS, words)?;
+        let written = || text(0, &WRITTEN);
+        let branches = [("acoustic", voice(0, spoken)), ("text", written()), ("again", written())];
+        let ledger = segment(0, 16_000, 48_000).into_iter().map(|step| ("speech", step));
+        run(&config, ledger.chain(branches))
+    };
+    let all = format!("{TEXT} and {TEXT} and {VOICE} together");
+    let texts = format!("{TEXT} and {TEXT} together");
+    for (words, spoken, found) in [
+        (["--weighting", "learned"], &VOICED[..], &all),
+        (["--weighting", "learned"], &[], &texts),
+        (["--weight", "again=0.3"], &VOICED, &all),
+    ] {
+        let error = sent(&words, spoken).unwrap_err().to_string();
+        assert!(error.contains(found), "{error}");
+    }
+    // An input without a weight takes no part.
+    sent(&["--weight", "again=0"], &VOICED).unwrap();
+}
+
 #[test]
 fn a_model_of_whole_segments_does_not_calibrate_pooled_windows() {
     for pooling in ["mean", "max"] {

@@ -14,7 +14,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER", default_value = "text-minilm")]
     pub model: PathBuf,
 
-    /// Read partial transcripts as well, those of a segment that is still open
+    /// Read partial transcripts as well, those of a segment that is still open. Recognisers send them on their output
+    /// `preview` alone, and nothing else on it: this acts where the input `transcript` is wired to that, as
+    /// `transcript: decoder/preview`
     #[arg(long)]
     pub partials: bool,
 
@@ -25,4 +27,20 @@ pub struct Arguments {
     /// ONNX Runtime's library [default: models/prepared/onnxruntime/libonnxruntime.so]
     #[arg(long, value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Anywhere else it is without effect, and nobody is told.
+    #[test]
+    fn the_manual_names_the_wire_on_which_partial_transcripts_come() {
+        let command = Arguments::command();
+        let partials = command.get_arguments().find(|argument| argument.get_id() == "partials").unwrap();
+        let help = partials.get_help().unwrap().to_string();
+        assert!(help.contains("transcript: decoder/preview"), "{help}");
+    }
 }

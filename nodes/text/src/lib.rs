@@ -1,8 +1,8 @@
 //! How something was meant: transcripts in, a probability for each emotion out.
 //!
-//! Any sequence-classification model serves that was exported to ONNX with its `config.json` and `tokenizer.json`, with
-//! token types (BERT, MiniLM) or without (DistilBERT); see [`TextModel`]. Text that is longer than the model can take is
-//! read in overlapping windows.
+//! Any sequence-classification model serves whose labels exclude each other and that was exported to ONNX with its
+//! `config.json` and `tokenizer.json`, with token types (BERT, MiniLM) or without (DistilBERT); see [`TextModel`]. Text that
+//! is longer than the model can take is read in overlapping windows.
 
 mod arguments;
 mod model;

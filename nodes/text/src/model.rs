@@ -25,7 +25,8 @@ const OVERLAP: usize = 4;
 /// Its folder holds `model.onnx`, a sequence-classification export that turns `input_ids` and, as far as it has them,
 /// `attention_mask` and `token_type_ids`, each `i64[batch, tokens]`, into `logits`, `f32[batch, labels]`;
 /// `tokenizer.json`; and `config.json` with `id2label`, `max_position_embeddings` and, if it was calibrated,
-/// `temperature` and `uniform_share` ([`undertone_inference::Calibration`]). This is what exports from Hugging Face's transformers look like.
+/// `temperature` and `uniform_share` ([`undertone_inference::Calibration`]). This is what exports from Hugging Face's
+/// transformers look like. The labels exclude each other: a `problem_type` must be `single_label_classification`.
 pub struct TextModel {
     session: Session,
     files: BTreeMap<String, String>,

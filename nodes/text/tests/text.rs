@@ -164,7 +164,7 @@ fn load_error(folder: &Path) -> String {
 
 #[test]
 fn a_folder_that_does_not_fit_the_model_is_refused() {
-    let cases: [(&str, &str, &str, &[&str]); 4] = [
+    let cases: [(&str, &str, &str, &[&str]); 5] = [
         (
             "config.json",
             r#""1": "POSITIVE""#,
@@ -182,6 +182,12 @@ fn a_folder_that_does_not_fit_the_model_is_refused() {
             r#""max_position_embeddings": 64"#,
             r#""max_position_embeddings": 2"#,
             &["2 tokens", "adds 2"],
+        ),
+        (
+            "config.json",
+            r#""vocab_size""#,
+            r#""problem_type": "multi_label_classification", "vocab_size""#,
+            &["multi_label_classification", "exclude each other"],
         ),
         ("tokenizer.json", "WordPiece", "WordPieces", &["tokenizer.json is not a tokenizer"]),
     ];
