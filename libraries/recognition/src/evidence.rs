@@ -11,7 +11,7 @@ use flate2::write::ZlibEncoder;
 
 use crate::guard::Stop;
 use crate::repetition::RepetitionRule;
-use crate::words::{Wording, plain};
+use crate::words::{Wording, is_spaceless, plain};
 
 /// What is held against a transcript.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
@@ -42,7 +42,8 @@ pub struct Limits {
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     pub most_repetitions: u16,
 
-    /// Nobody speaks faster than this
+    /// Nobody speaks faster than this. An English text ends at two tokens for each word that there is time for, and 16 more;
+    /// languages that are written without spaces are not held to it
     #[arg(long, value_name = "COUNT", default_value_t = 8.0)]
     pub words_per_second: f32,
 }
@@ -56,6 +57,8 @@ pub struct Evidence {
     pub average_log_probability: f32,
     /// Length of the audio in seconds.
     pub seconds: f64,
+    /// ISO 639-1 code of the language.
+    pub language: String,
     /// Why the text was cut short.
     pub stop: Option<Stop>,
 }
@@ -71,9 +74,10 @@ impl Limits {
         RepetitionRule { least_added: 12, ..self.repetition() }
     }
 
-    /// The most tokens that words of this many seconds can have: two a word at the highest speed, and some to begin
-    /// with. A text that is longer goes on for ever.
-    pub fn most_tokens(&self, seconds: f64) -> usize {
+    /// The most tokens that English words of this many seconds can have: two a word at the highest speed, and some to
+    /// begin with. A text that is longer goes on for ever. Whisper's vocabulary was made of English, so that there is no
+    /// such number for other languages: it spells many of them letter by letter, or byte by byte.
+    pub fn most_english_tokens(&self, seconds: f64) -> usize {
         // Too large a number becomes the largest that there is.
         (2.0 * f64::from(self.words_per_second) * seconds + 16.0) as usize
     }
@@ -88,7 +92,7 @@ impl Limits {
             self.guessed(evidence),
             self.compressible(&wording.text),
             evidence.stop.map(|stop| stop.to_string()).or_else(|| self.repeated(wording)),
-            self.too_fast(wording.words.len(), evidence.seconds),
+            self.too_fast(wording.words.len(), evidence),
         ]
         .into_iter()
         .flatten()
@@ -144,12 +148,17 @@ impl Limits {
         ))
     }
 
-    fn too_fast(&self, words: usize, seconds: f64) -> Option<String> {
+    fn too_fast(&self, words: usize, evidence: &Evidence) -> Option<String> {
+        let Evidence { seconds, language, .. } = evidence;
+        // There a word is a character, and nobody knows how many words these are.
+        if is_spaceless(language) {
+            return None;
+        }
         // The first word is free: it may have begun before the audio did.
         let allowed = 1.0 + f64::from(self.words_per_second) * seconds;
         (words as f64 > allowed).then(|| {
             format!(
-                "faster than anybody speaks: {words} words in {seconds:.2} s, more than {} a second",
+                "faster than anybody speaks: {words} words in {seconds:.2} s, more than {} a second (`--words-per-second`)",
                 self.words_per_second
             )
         })
@@ -201,7 +210,8 @@ mod tests {
     }
 
     fn sure(seconds: f64) -> Evidence {
-        Evidence { no_speech_probability: 0.02, average_log_probability: -0.3, seconds, stop: None }
+        let language = "en".to_owned();
+        Evidence { no_speech_probability: 0.02, average_log_probability: -0.3, seconds, language, stop: None }
     }
 
     #[test]
@@ -263,6 +273,22 @@ mod tests {
         assert_eq!(limits().objection(&said(&text), &sure(4.0)), None);
         let reason = limits().objection(&said(&text), &sure(1.0)).expect("a rejection");
         assert!(reason.contains("20 words in 1.00 s"), "{reason}");
+        assert!(reason.contains("--words-per-second"), "{reason}");
+    }
+
+    #[test]
+    fn a_language_without_spaces_is_not_held_to_a_number_of_words() {
+        let text = (0..20).map(|number| number.to_string()).collect::<Vec<_>>().join(" ");
+        let objection = |language: &str| {
+            let evidence = Evidence { language: language.to_owned(), ..sure(1.0) };
+            limits().objection(&said(&text), &evidence)
+        };
+        for language in ["th", "lo", "my", "zh", "ja", "yue"] {
+            assert_eq!(objection(language), None, "{language}");
+        }
+        for language in ["en", "de", "te"] {
+            assert!(objection(language).is_some(), "{language}");
+        }
     }
 
     #[test]
@@ -281,7 +307,8 @@ mod tests {
             seconds in 0.1..10.0_f64,
             doubt in 0.0..2.0_f32,
         ) {
-            let evidence = Evidence { no_speech_probability: silent, average_log_probability: unsure, seconds, stop: None };
+            let evidence =
+                Evidence { no_speech_probability: silent, average_log_probability: unsure, ..sure(seconds) };
             let doubted = Evidence { average_log_probability: unsure - doubt, ..evidence.clone() };
             let wording = said(&text);
             if limits().objection(&wording, &evidence).is_some() {

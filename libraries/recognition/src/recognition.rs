@@ -109,6 +109,7 @@ pub fn judge(
         no_speech_probability: whole.no_speech_probability,
         average_log_probability: average,
         seconds: seconds(length),
+        language: whole.language,
         stop,
     };
     Transcription {
@@ -116,12 +117,13 @@ pub fn judge(
         wording,
         average_log_probability: average,
         no_speech_probability: whole.no_speech_probability,
-        language: whole.language,
+        language: evidence.language,
     }
 }
 
 fn stop(piece: &Recognition, guard: &Guard) -> Option<Stop> {
-    guard.stop(&piece.tokens.iter().map(|token| token.id).collect::<Vec<_>>())
+    let text: Vec<i32> = piece.tokens.iter().map(|token| token.id).collect();
+    guard.stop(&text, &piece.language)
 }
 
 /// Puts windows together, each with its start.

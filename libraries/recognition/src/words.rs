@@ -54,7 +54,7 @@ struct Group {
 /// Tokens split letters: in UTF-8 a letter's bytes may be spread over several tokens. Words begin at spaces; in a
 /// `language` that is written without them every character counts as a word, as in Whisper's own `tokenizer.py`.
 pub fn wording(tokens: &[Token], language: &str, length: u64) -> Wording {
-    let mut groups = group(tokens, !spaceless(language), length);
+    let mut groups = group(tokens, !is_spaceless(language), length);
     let notes = remove_notes(&mut groups);
     let text: String = groups.iter().map(|group| group.text.as_str()).collect();
     let words = groups
@@ -75,8 +75,8 @@ pub fn plain(word: &str) -> String {
     word.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Chinese, Japanese, Thai, Lao, Burmese and Cantonese.
-fn spaceless(language: &str) -> bool {
+/// Whether a language is written without spaces: Chinese, Japanese, Thai, Lao, Burmese and Cantonese.
+pub(crate) fn is_spaceless(language: &str) -> bool {
     matches!(language, "zh" | "ja" | "th" | "lo" | "my" | "yue")
 }
 

@@ -9,7 +9,7 @@ use undertone_recognition::{Limits, POSITION, Rung, TAIL, WINDOW};
 /// Writes down what is said, by Whisper.
 ///
 /// Takes segments of speech and gives for each that ends one transcript: final, or rejected with the evidence against
-/// it. Everything but the model can be changed while the graph runs.
+/// it. Everything but the model (`--model`, `--file`) and `--when-late` can be changed while the graph runs.
 #[derive(Clone, Debug, PartialEq, clap::Parser)]
 #[command(name = "asr", version, about)]
 pub struct Arguments {
@@ -128,6 +128,16 @@ mod tests {
         Arguments::command().debug_assert();
         let arguments = Arguments::parse_from(["asr", "--minimum-log-probability", "-2.5"]);
         assert_eq!(arguments.limits.minimum_log_probability, -2.5);
+    }
+
+    /// Those that `AsrFactory::check` refuses to change.
+    #[test]
+    fn the_manual_names_what_cannot_be_changed_while_the_graph_runs() {
+        let about = Arguments::command().get_long_about().unwrap().to_string();
+        let (_, fixed) = about.split_once("Everything but").unwrap();
+        for argument in ["--model", "--file", "--when-late"] {
+            assert!(fixed.contains(argument), "{argument} is not in: {fixed}");
+        }
     }
 
     #[test]

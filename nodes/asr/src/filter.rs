@@ -8,13 +8,16 @@
 use std::ffi::{c_int, c_void};
 
 use undertone_recognition::Guard;
-use whisper_rs::{WhisperSysContext, WhisperSysState, WhisperTokenData, WhisperTokenId};
+use whisper_rs::whisper_rs_sys::whisper_full_lang_id_from_state;
+use whisper_rs::{WhisperSysContext, WhisperSysState, WhisperTokenData, WhisperTokenId, get_lang_str};
 
 /// What the decoder may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// When a text must not go on.
     pub guard: Guard,
+    /// The language as ISO 639-1 code, or `None` if whisper.cpp is to find out, which it does before it decodes.
+    pub language: Option<&'static str>,
     /// The token that ends a text; what is text has a lower number.
     pub end_of_text: WhisperTokenId,
     /// Tokens in the vocabulary.
@@ -23,10 +26,10 @@ pub struct Filter {
 
 impl Filter {
     /// Leaves the end of the text as the only choice, if it must not go on.
-    fn apply(&self, tokens: &[WhisperTokenData], logits: &mut [f32]) {
+    fn apply(&self, tokens: &[WhisperTokenData], language: &str, logits: &mut [f32]) {
         let text: Vec<WhisperTokenId> =
             tokens.iter().map(|token| token.id).filter(|id| *id < self.end_of_text).collect();
-        if self.guard.stop(&text).is_some() {
+        if self.guard.stop(&text, language).is_some() {
             for (id, logit) in (0..).zip(logits) {
                 if id != self.end_of_text {
                     *logit = f32::NEG_INFINITY;
@@ -43,10 +46,10 @@ impl Filter {
 /// # Safety
 ///
 /// `tokens` is null or has `count` tokens, `logits` has one value for each token of the vocabulary, and `user_data` is
-/// a [`Filter`] that outlives the call.
+/// a [`Filter`] that outlives the call. If it has no language, the state is that of the decoding.
 pub unsafe extern "C" fn filter_logits(
     _: *mut WhisperSysContext,
-    _: *mut WhisperSysState,
+    state: *mut WhisperSysState,
     tokens: *const WhisperTokenData,
     count: c_int,
     logits: *mut f32,
@@ -61,7 +64,9 @@ pub unsafe extern "C" fn filter_logits(
         unsafe { (&*user_data.cast::<Filter>(), std::slice::from_raw_parts(tokens, count)) };
     // SAFETY: the caller's promises; whisper.cpp gives each decoder logits of its own.
     let logits = unsafe { std::slice::from_raw_parts_mut(logits, filter.vocabulary) };
-    filter.apply(tokens, logits);
+    // SAFETY: the caller's promises; it reads a number.
+    let found = || get_lang_str(unsafe { whisper_full_lang_id_from_state(state) });
+    filter.apply(tokens, filter.language.or_else(found).unwrap_or("en"), logits);
 }
 
 #[cfg(test)]
@@ -74,7 +79,8 @@ mod tests {
 
     fn filter() -> Filter {
         let repetition = RepetitionRule { most: 3, least_added: 9, never_again: None };
-        Filter { guard: Guard { repetition, most_tokens: 30 }, end_of_text: END, vocabulary: 60 }
+        let guard = Guard { repetition, most_tokens: 40, most_english_tokens: 30 };
+        Filter { guard, language: Some("en"), end_of_text: END, vocabulary: 60 }
     }
 
     fn data(id: WhisperTokenId) -> WhisperTokenData {
@@ -94,9 +100,13 @@ mod tests {
 
     /// The choices that the filter leaves behind these tokens.
     fn choices(ids: &[WhisperTokenId]) -> Vec<usize> {
+        choices_in("en", ids)
+    }
+
+    fn choices_in(language: &'static str, ids: &[WhisperTokenId]) -> Vec<usize> {
         let tokens: Vec<_> = ids.iter().copied().map(data).collect();
         let mut logits = vec![0.0; 60];
-        let mut filter = filter();
+        let mut filter = Filter { language: Some(language), ..filter() };
         // SAFETY: the pointers and lengths belong together, and all outlive the call.
         unsafe {
             filter_logits(
@@ -128,6 +138,13 @@ mod tests {
     fn a_text_without_end_is_ended() {
         let long: Vec<_> = (0..30).collect();
         assert_eq!(choices(&long), [END as usize]);
+    }
+
+    #[test]
+    fn a_text_in_another_language_goes_on_where_an_english_one_must_end() {
+        let long: Vec<_> = (0..40).collect();
+        assert_eq!(choices_in("te", &long[..39]).len(), 60);
+        assert_eq!(choices_in("te", &long), [END as usize]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use crate::model_file::{self, Shape};
 #[derive(Clone)]
 pub struct Decoding {
     parameters: FullParams<'static, 'static>,
+    /// `None` if whisper.cpp is to find out.
+    language: Option<&'static str>,
     threads: usize,
 }
 
@@ -86,7 +88,8 @@ impl Recogniser {
         parameters.set_print_realtime(false);
         parameters.set_print_timestamps(false);
         parameters.set_print_special(false);
-        Ok(Decoding { parameters, threads: threads.into() })
+        let language = (language != "auto").then_some(language);
+        Ok(Decoding { parameters, language, threads: threads.into() })
     }
 
     /// The language as whisper.cpp spells it.
@@ -126,6 +129,7 @@ impl Recogniser {
         let mut state = self.context.create_state().map_err(AsrError::whisper("make room for decoding"))?;
         let filter = Filter {
             guard: *guard,
+            language: decoding.language,
             end_of_text: self.context.token_eot(),
             vocabulary: usize::try_from(self.context.n_vocab()).unwrap_or(0),
         };

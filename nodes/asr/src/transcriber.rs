@@ -86,8 +86,8 @@ impl Transcriber {
     }
 
     fn guard(&self, samples: usize, repetition: RepetitionRule) -> Guard {
-        let most_tokens = self.limits.most_tokens(seconds(samples as u64)).min(MOST_TOKENS);
-        Guard { repetition, most_tokens }
+        let most_english_tokens = self.limits.most_english_tokens(seconds(samples as u64));
+        Guard { repetition, most_tokens: MOST_TOKENS, most_english_tokens }
     }
 
     fn judge(&self, pieces: Vec<(u64, Recognition)>, samples: &[f32], guard: &Guard) -> Transcription {

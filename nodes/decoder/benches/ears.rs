@@ -25,7 +25,7 @@ fn utterances(criterion: &mut Criterion) {
     load_runtime(None).expect("ONNX Runtime; `make models` prepares it");
     let folder = ModelFolder::find(Path::new("whisper-tiny.en-onnx")).expect("the model");
     let repetition = RepetitionRule { most: 3, least_added: 12, never_again: None };
-    let guard = Guard { repetition, most_tokens: 224 };
+    let guard = Guard { repetition, most_tokens: 224, most_english_tokens: 224 };
     let tail = Arguments::parse_from(["encoder"]).tail();
     let search = Search { beam: 1, timestamps: false, guard };
     for precision in [Precision::Int8, Precision::Fp32] {

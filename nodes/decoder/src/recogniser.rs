@@ -32,7 +32,7 @@ impl Recogniser {
     pub fn warm_up(&mut self) -> Result<(), DecoderError> {
         let repetition = RepetitionRule { most: 1, least_added: 1, never_again: None };
         let nothing = vec![0.0; 50 * self.model.width()];
-        let guard = Guard { repetition, most_tokens: 4 };
+        let guard = Guard { repetition, most_tokens: 4, most_english_tokens: 4 };
         self.recognise(&nothing, 16_000, Some("en"), Search { beam: 1, timestamps: false, guard })?;
         Ok(())
     }

@@ -33,15 +33,22 @@ impl Rules {
         text.iter().copied().filter(move |token| *token < end)
     }
 
-    /// Sets to negative infinity the logits of tokens that a text must not go on with. `frames` says how long the
-    /// utterance is, in steps of timestamps, if it is to have any.
-    pub(crate) fn apply(&self, text: &[i32], frames: Option<usize>, guard: &Guard, logits: &mut [f32]) {
+    /// Sets to negative infinity the logits of tokens that a text in `language` must not go on with. `frames` says how long
+    /// the utterance is, in steps of timestamps, if it is to have any.
+    pub(crate) fn apply(
+        &self,
+        text: &[i32],
+        language: &str,
+        frames: Option<usize>,
+        guard: &Guard,
+        logits: &mut [f32],
+    ) {
         let at_begin = if text.is_empty() { self.suppressed_at_begin.as_slice() } else { &[] };
         for token in self.suppressed.iter().chain(at_begin) {
             forbid(logits, *token, *token + 1);
         }
         let words: Vec<i32> = self.words(text).collect();
-        if guard.stop(&words).is_some() {
+        if guard.stop(&words, language).is_some() {
             forbid(logits, 0, self.end);
             forbid(logits, self.end + 1, usize::MAX);
             return;
@@ -118,14 +125,21 @@ mod tests {
         Rules { suppressed: vec![3, 12], suppressed_at_begin: vec![4, END], end: END, first_timestamp: FIRST }
     }
 
-    const GUARD: Guard =
-        Guard { repetition: RepetitionRule { most: 1, least_added: 2, never_again: None }, most_tokens: 8 };
+    const GUARD: Guard = Guard {
+        repetition: RepetitionRule { most: 1, least_added: 2, never_again: None },
+        most_tokens: 9,
+        most_english_tokens: 8,
+    };
 
-    /// The tokens that a text may go on with where all are equally probable but those in `raised`.
+    /// The tokens that an English text may go on with where all are equally probable but those in `raised`.
     fn allowed(text: &[i32], frames: Option<usize>, raised: &[usize]) -> Vec<usize> {
+        allowed_in("en", text, frames, raised)
+    }
+
+    fn allowed_in(language: &str, text: &[i32], frames: Option<usize>, raised: &[usize]) -> Vec<usize> {
         let mut logits = vec![0.0; TOKENS];
         raised.iter().for_each(|token| logits[*token] = 20.0);
-        rules().apply(text, frames, &GUARD, &mut logits);
+        rules().apply(text, language, frames, &GUARD, &mut logits);
         (0..TOKENS).filter(|token| logits[*token] > f32::NEG_INFINITY).collect()
     }
 
@@ -141,6 +155,13 @@ mod tests {
             assert_eq!(allowed(&[16, 1, 2, 1, 2], frames, &[]), [END]);
             assert_eq!(allowed(&[0, 1, 2, 5, 6, 7, 8, 9], frames, &[]), [END]);
         }
+    }
+
+    #[test]
+    fn a_text_in_another_language_goes_on_where_an_english_one_must_end() {
+        let text = [0, 1, 2, 5, 6, 7, 8, 9];
+        assert!(allowed_in("te", &text, None, &[]).contains(&4));
+        assert_eq!(allowed_in("te", &[&text[..], &[4]].concat(), None, &[]), [END]);
     }
 
     #[test]

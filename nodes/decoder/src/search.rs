@@ -155,7 +155,7 @@ impl Decoding {
         let mut candidates = Vec::new();
         let logits = self.step.logits.chunks_mut(model.logits());
         for (index, (text, logits)) in self.texts.iter().zip(logits).enumerate() {
-            model.rules().apply(&text.tokens, frames, &self.search.guard, logits);
+            model.rules().apply(&text.tokens, &self.language, frames, &self.search.guard, logits);
             let normaliser = log_sum(logits);
             candidates.extend(largest(logits, count).into_iter().map(|(token, logit)| {
                 let log_probability = logit - normaliser;

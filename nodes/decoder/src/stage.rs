@@ -112,8 +112,11 @@ impl Decoder {
 
     fn guard(&self, samples: u64) -> Guard {
         let limits = &self.arguments.limits;
-        let most_tokens = limits.most_tokens(seconds(samples)).min(MOST_TOKENS);
-        Guard { repetition: limits.token_repetition(), most_tokens }
+        Guard {
+            repetition: limits.token_repetition(),
+            most_tokens: MOST_TOKENS,
+            most_english_tokens: limits.most_english_tokens(seconds(samples)),
+        }
     }
 }
 

@@ -33,8 +33,11 @@ fn reference() -> serde_json::Map<String, Value> {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-const GUARD: Guard =
-    Guard { repetition: RepetitionRule { most: 3, least_added: 12, never_again: None }, most_tokens: 224 };
+const GUARD: Guard = Guard {
+    repetition: RepetitionRule { most: 3, least_added: 12, never_again: None },
+    most_tokens: 224,
+    most_english_tokens: 224,
+};
 
 const GREEDY: Search = Search { beam: 1, timestamps: false, guard: GUARD };
 

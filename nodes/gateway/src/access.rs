@@ -55,6 +55,45 @@ impl Access {
     }
 }
 
+/// An origin, as browsers send it: scheme, host and port, nothing behind them, and no port that the scheme implies.
+///
+/// # Errors
+///
+/// It is none, and no page could ever come from it: says what to write.
+pub(crate) fn origin(text: &str) -> Result<String, String> {
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    let Some((scheme, authority)) = trimmed.split_once("://").filter(|(scheme, authority)| {
+        let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        !scheme.is_empty() && scheme.bytes().all(of_scheme) && is_authority(authority)
+    }) else {
+        return Err(format!(
+            "`{text}` is no origin: write SCHEME://HOST or SCHEME://HOST:PORT, as `https://speech.example.org`"
+        ));
+    };
+    let implied = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    Ok(format!("{scheme}://{}", authority.strip_suffix(implied).unwrap_or(authority)))
+}
+
+/// `HOST` or `HOST:PORT`, the host as a name in ASCII or an address.
+fn is_authority(authority: &str) -> bool {
+    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            !host.is_empty() && host.bytes().all(of_name)
+        }
+    };
+    is_host && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
 /// The subprotocols that a client offers.
 pub fn offers(protocols: &str) -> impl Iterator<Item = &str> {
     protocols.split(',').map(str::trim).filter(|offer| !offer.is_empty())
@@ -100,6 +139,46 @@ mod tests {
         let with_token = Access { token: Some("t".to_owned()), ..Access::default() };
         assert!(with_token.allows_host(Some("box.lan:8765")));
         assert!(with_token.allows_origin(Some("http://box.lan:8765"), Some("box.lan:8765")));
+    }
+
+    #[test]
+    fn an_origin_is_as_browsers_send_it() {
+        for (text, expected) in [
+            ("https://speech.example.org", "https://speech.example.org"),
+            ("https://speech.example.org/", "https://speech.example.org"),
+            ("https://speech.example.org:443/", "https://speech.example.org"),
+            ("HTTP://Box.lan:80", "HTTP://Box.lan"),
+            ("http://box_1.lan:8765", "http://box_1.lan:8765"),
+            ("https://box.lan:80", "https://box.lan:80"),
+            ("http://[::1]:8765", "http://[::1]:8765"),
+            ("http://[::1]", "http://[::1]"),
+            ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ] {
+            assert_eq!(origin(text).as_deref(), Ok(expected));
+        }
+        for text in [
+            "speech.example.org",
+            "speech.example.org:443",
+            "https://",
+            "://speech.example.org",
+            "https:speech.example.org",
+            "https://speech.example.org//",
+            "https://speech.example.org/page",
+            "https://speech.example.org?",
+            "https://me@speech.example.org",
+            "https://speech.example.org:",
+            "https://speech.example.org:99999",
+            "https://*.example.org",
+            "https://bücher.example",
+            "https://[::1",
+            "https://::1",
+            "*",
+            "null",
+            "",
+        ] {
+            let error = origin(text).unwrap_err();
+            assert!(error.contains(&format!("`{text}`")) && error.contains("SCHEME://HOST"), "{error}");
+        }
     }
 
     #[test]

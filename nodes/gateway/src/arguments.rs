@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::access::origin;
 use crate::limits::{Limits, samples};
 
 /// Takes speech over WebSocket and gives results back, and serves a page that does so from a browser.
@@ -26,7 +27,7 @@ pub struct Arguments {
 
     /// Let pages of this origin use the gateway, as `https://speech.example.org`. Pages from the gateway itself may.
     /// Repeat it for each origin.
-    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = origin)]
     pub allow_origins: Vec<String>,
 
     /// Sessions at a time. The graph's queues are divided among them.
@@ -116,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn a_slash_behind_an_origin_is_left_out() {
+        let words =
+            ["gateway", "--allow-origin", "https://speech.example.org/", "--allow-origin", "http://a:1"];
+        let arguments = Arguments::try_parse_from(words).unwrap();
+        assert_eq!(arguments.allow_origins, ["https://speech.example.org", "http://a:1"]);
+    }
+
+    #[test]
     fn what_is_not_possible_is_refused() {
         for words in [
             ["--sessions", "0"],
@@ -123,6 +132,7 @@ mod tests {
             ["--listen", "localhost"],
             ["--max-speed", "0"],
             ["--lag-events", "100000"],
+            ["--allow-origin", "speech.example.org"],
         ] {
             let error = Arguments::try_parse_from(["gateway"].iter().chain(&words)).unwrap_err();
             assert!(error.to_string().contains(words[0]), "{error}");

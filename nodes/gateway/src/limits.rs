@@ -60,6 +60,16 @@ impl Limits {
         4 * samples + 1_024
     }
 
+    /// How long a client may send no audio, in nanoseconds.
+    pub(crate) fn idle(&self) -> i64 {
+        seconds(self.idle_seconds)
+    }
+
+    /// How long a session waits for its client to come back, in nanoseconds.
+    pub(crate) fn grace(&self) -> i64 {
+        seconds(self.grace_seconds)
+    }
+
     /// As clients are told.
     pub fn told(&self) -> ToldLimits {
         ToldLimits {
@@ -88,7 +98,12 @@ pub struct ToldLimits {
 
 /// Samples of so many milliseconds.
 pub(crate) const fn samples(ms: u64) -> u64 {
-    ms * (SAMPLE_RATE as u64) / 1_000
+    ms.saturating_mul(SAMPLE_RATE as u64) / 1_000
+}
+
+/// Nanoseconds of so many seconds, at most the 292 years that there is room for.
+fn seconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND)
 }
 
 /// Milliseconds of so many samples.

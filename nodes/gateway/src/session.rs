@@ -426,7 +426,7 @@ impl Session {
     }
 
     fn grace_is_over(&self, now: i64) -> bool {
-        now - self.away > self.limits.grace_seconds as i64 * SECOND
+        now - self.away > self.limits.grace()
     }
 
     /// Fusion ends a session without an input that does not end it, and so is it here.
@@ -443,7 +443,7 @@ impl Session {
         let since = connection.since.max(self.audio.last());
         // Who is held back is not idle.
         let held = self.audio.wait(now) > 0;
-        if self.stream == Stream::Open && !held && now - since > self.limits.idle_seconds as i64 * SECOND {
+        if self.stream == Stream::Open && !held && now - since > self.limits.idle() {
             self.fail(&Fault::Idle(self.limits.idle_seconds));
         }
     }

@@ -503,6 +503,26 @@ fn who_says_nothing_is_idle() {
 }
 
 #[test]
+fn who_sets_no_end_to_patience_has_none() {
+    // The first fills 64 bits of nanoseconds, the second 63 of seconds.
+    for seconds in [10_000_000_000, u64::MAX] {
+        let limits = Limits { idle_seconds: seconds, grace_seconds: seconds, ..Limits::default() };
+        let mut world = World::new(limits, 4_096);
+        let client = world.join();
+        world.speak(&client, 1_000);
+        // Who does not read is sent away for that.
+        let (events, _) = world.read(&client);
+        world.wait(60);
+        assert_eq!(world.read(&client), (Vec::new(), None));
+        world.hub.disconnect(client.id, false, world.now);
+        world.wait(60);
+        let client = world.resume(&events[0], events.len() as u64).unwrap();
+        world.speak(&client, 100);
+        assert_eq!(world.read(&client).1, None);
+    }
+}
+
+#[test]
 fn who_does_not_read_is_sent_away_and_can_come_back() {
     let mut world = World::new(Limits { lag_events: 20, ..Limits::default() }, 4_096);
     let client = world.join();
