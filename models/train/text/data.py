@@ -160,7 +160,8 @@ def clean(text: str) -> str:
 
 def detokenise(text: str) -> str:
     """Penn Treebank tokens joined again: "wo n't stop , ever" becomes "won't stop, ever"."""
-    text = text.replace("-lrb-", "(").replace("-rrb-", ")")
+    text = re.sub(r"(?<!\S)-?lrb-?(?!\S)", "(", text)
+    text = re.sub(r"(?<!\S)-?rrb-?(?!\S)", ")", text)
     text = re.sub(r" (n't|'(?:s|re|ve|ll|d|m))\b", r"\1", text)
     return re.sub(r" ([,.;:!?)])", r"\1", re.sub(r"([(]) ", r"\1", text))
 
