@@ -85,7 +85,10 @@ fn mfcc_and_a_network_take_the_place_of_the_head_on_the_encoder() {
         let voice = &result["audio_sentiment"];
         assert!(voice["model"].as_str().unwrap().starts_with("acoustic-cnn@"), "{result}");
         assert!(voice["weight"].as_f64().unwrap() > 0.0, "{result}");
+        assert_eq!(result["anomaly"], number(voice, "anomaly") > 1.0, "{result}");
     }
+    let odd = outcome.results.iter().filter(|result| result["anomaly"] == true).count();
+    assert!(odd <= 2, "{odd} of {} recordings of speech are called odd", outcome.results.len());
     // The voice says nothing about the words, and the same node heard them.
     let plain = Graph::open("dataflow.yml", "mfcc-plain").fast().run().expect_success();
     assert_eq!(outcome.words(), plain.words());

@@ -43,6 +43,13 @@ class Models(unittest.TestCase):
         for args in ("--model experiment/text", "--model=./experiment/text/", f"--model {self.folder}/experiment/text"):
             self.assertFalse(self.unchanged(args, text=before), args)
 
+    def test_a_file_that_an_argument_names_stands_for_its_folder(self):
+        before = self.model("experiment/runtime", "before", name="runtime")
+        args = "--onnxruntime experiment/runtime/model.onnx"
+        self.assertTrue(self.unchanged(args, runtime=before))
+        self.model("experiment/runtime", "after", name="runtime")
+        self.assertFalse(self.unchanged(args, runtime=before))
+
     def test_a_folder_is_known_by_the_name_in_its_manifest(self):
         self.model("../models/text", "original")
         for place, args in (("mine", "--model ./mine"), ("models/other", "--model other")):

@@ -31,13 +31,15 @@ def unchanged(folder: Path, node: dict, told: dict[str, str]) -> bool:
 
 
 def _named(folder: Path, words: list[str]) -> list[Path]:
-    """The folders that arguments name: by path or name, also as `--model=PATH` and `--when-late 3000=model:PATH`."""
+    """The folders that arguments name: by path or name, also as `--model=PATH` and `--when-late 3000=model:PATH`, or by a file in
+    them (`--onnxruntime FILE`)."""
     parts = {part: None for word in words for part in (word, word.partition("=")[2], *re.split("[=:,]", word)) if part}
     found = []
     for part in parts:
         is_path = "/" in part or part in (".", "..")
         found += [folder / part] if is_path else _found(folder, part)
-    return [each for each in found if each.is_dir()]
+    folders = [each.parent if each.is_file() else each for each in found]
+    return [each for each in folders if each.is_dir()]
 
 
 def _found(folder: Path, name: str) -> list[Path]:

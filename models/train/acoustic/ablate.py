@@ -21,7 +21,7 @@ import torch
 from clips import EMOTIONS, FOLDS, LABEL_OF_EMOTION
 from emotions import label_logits
 from report import recall
-from train import COPIES, Recipe, logits, rows_of, train
+from train import COPIES, Recipe, copies_of, logits, rows_of, train
 
 EPOCHS = 30
 BASE = Recipe(epochs=EPOCHS)
@@ -61,7 +61,7 @@ def heard(name, paths, noise, programs):
     commands, without = FEATURES[name]
     with tempfile.TemporaryDirectory() as folder:
         clips.write(paths, noise, COPIES, Path(folder), without)
-        made = [rows_of(Path(folder), len(paths), [*programs[c[0]], *c[1:]]) for c in commands]
+        made = [copies_of(rows_of(Path(folder), [*programs[c[0]], *c[1:]])) for c in commands]
     if name == "40 log-mel energies":
         # As many coefficients as filters, not liftered: the cosine transform undone.
         made = [[[scipy.fft.idct(rows, norm="ortho", axis=1) for rows in copies] for copies in made[0]]]

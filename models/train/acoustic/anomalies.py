@@ -7,6 +7,8 @@ import soundfile
 from clips import RATE
 
 SEED = 9
+# Kinds of speech as it comes; all others are `spoilt`.
+VARIED, OTHER_SPEECH = "varied", "other speech"
 # Every so many clips one is spoilt, in each of these ways.
 SPOILT_ONE_IN = 4
 
@@ -57,14 +59,14 @@ def write(paths, noise_path, speech, folder):
     for index, path in enumerate(paths):
         rng = numpy.random.default_rng([SEED, index])
         samples = clips.with_margins(clips.read(path), 0.3, 0.3)
-        save("varied", index, varied(samples, noise, rng))
+        save(VARIED, index, varied(samples, noise, rng))
         if index % SPOILT_ONE_IN == 0:
             for kind, made in spoilt(samples, noise, rng).items():
                 save(kind, index, made)
     for path in sorted(p for p in speech.iterdir() if p.suffix in (".wav", ".flac")):
         samples = clips.read(path)
         for start in range(0, samples.size - 3 * RATE + 1, 3 * RATE // 2):
-            save("other speech", path.stem, samples[start : start + 3 * RATE])
+            save(OTHER_SPEECH, path.stem, samples[start : start + 3 * RATE])
     return numpy.array(kinds), numpy.array(sources, dtype=object)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anomalies
 import clips
+import detector
 import numpy
 import onnxruntime
 import torch
@@ -16,9 +17,6 @@ from emotions import configuration, gathering, label_logits, label_nodes, report
 from measures import temperature_alone
 from report import write_manifest
 from onnx import TensorProto, helper, numpy_helper
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -33,8 +31,7 @@ EPOCHS = 30
 BATCH = 128
 MINIMUM = 25  # Frames of 20 ms.
 FULL = 100  # Frames from which on the logits count in full.
-FALSE_POSITIVES = 0.01  # By the odds.
-DIRECTIONS = 32
+STRENGTH = 1e-4  # Of what tells anomalies: see Detector.
 PROGRAM = "cargo run --release --quiet --example states --".split()
 
 
@@ -145,83 +142,10 @@ def held_out(values, emotions, actors, heard):
     return logits
 
 
-# Anomalies
-
-
-class Detector:
-    """Tells sounds that are no clean speech, by pooled states, in two ways.
-
-    The odds are learned from sounds that are known to be odd (outlier exposure: Hendrycks et al., "Deep Anomaly Detection
-    with Outlier Exposure", ICLR 2019). The Mahalanobis distance, in the directions in which normal sounds vary most, finds
-    what is like nothing that was learned.
-    """
-
-    def __init__(self, normal, spoilt):
-        regression = LogisticRegression(C=1e-4, class_weight="balanced", max_iter=500)
-        labels = numpy.repeat([0, 1], [len(normal), len(spoilt)])
-        self.odds = make_pipeline(StandardScaler(), regression).fit(numpy.concatenate([normal, spoilt]), labels)
-        normal = normal.astype(float)
-        self.mean, deviation = normal.mean(axis=0), normal.std(axis=0) + 1e-6
-        _, _, directions = numpy.linalg.svd((normal - self.mean) / deviation, full_matrices=False)
-        directions = directions[:DIRECTIONS].T / deviation[:, None]
-        # So that the mean square along the directions is 1 for normal sounds.
-        self.directions = directions / ((normal - self.mean) @ directions).std(axis=0) / numpy.sqrt(DIRECTIONS)
-
-    def scores(self, values):
-        """[2, sounds]: the logarithm of the odds, and the squared distance."""
-        return numpy.array([self.odds.decision_function(values), (((values - self.mean) @ self.directions) ** 2).sum(axis=1)])
-
-
-def anomaly(scores, thresholds):
-    """Above 1 for what is flagged."""
-    log_odds, distance = scores
-    return numpy.maximum(numpy.exp((log_odds - thresholds[0]).clip(-50, 50)), distance / thresholds[1])
-
-
-def fit_detector(clean, sounds, kinds, sources, actors):
-    """The detector of all sounds, its thresholds, and the figures: what is flagged with speakers held out."""
-    of_clip = numpy.array([isinstance(source, int) for source in sources])
-    actor = numpy.where(of_clip, actors[numpy.where(of_clip, sources, 0).astype(int)], 0)
-    other = kinds == "other speech"
-    normal = (kinds == "varied") | other
-    fold, sound_fold = clips.folds(actors), clips.folds(actor)
-    scores, clean_scores = numpy.zeros((2, len(sounds))), numpy.zeros((2, len(clean)))
-    for number in range(FOLDS):
-        rest, here = (sound_fold != number) & of_clip, (sound_fold == number) & of_clip
-        known = numpy.concatenate([clean[fold != number], sounds[normal & (rest | other)]])
-        detector = Detector(known, sounds[~normal & rest])
-        scores[:, here] = detector.scores(sounds[here])
-        clean_scores[:, fold == number] = detector.scores(clean[fold == number])
-    for recording in sorted(set(sources[other])):
-        # The recordings of one speaker share the beginnings of their names.
-        same = numpy.array([str(source)[:2] == recording[:2] for source in sources]) & other
-        detector = Detector(numpy.concatenate([clean, sounds[normal & ~same]]), sounds[~normal])
-        here = other & (sources == recording)
-        scores[:, here] = detector.scores(sounds[here])
-    usual = numpy.concatenate([clean_scores[0], scores[0, kinds == "varied"]])
-    # The distance tells rooms apart as well, so it only finds what is farther than any speech that was heard.
-    farthest = max(clean_scores[1].max(), scores[1, normal].max())
-    thresholds = [float(numpy.quantile(usual, 1 - FALSE_POSITIVES)), float(farthest)]
-    known = numpy.concatenate([clean, sounds[normal]])
-    print("| heard | number | flagged | flagged if this kind was not learned |\n| --- | --- | --- | --- |")
-    print(f"| clips as they are | {len(clean):,} | {flagged(clean_scores, thresholds)} | |")
-    for kind in dict.fromkeys(kinds):
-        here = kinds == kind
-        unlearned = ""
-        if not normal[here].any():
-            unlearned = flagged(Detector(known, sounds[~normal & ~here]).scores(sounds[here]), thresholds)
-        print(f"| {kind} | {here.sum():,} | {flagged(scores[:, here], thresholds)} | {unlearned} |")
-    return Detector(known, sounds[~normal]), thresholds
-
-
-def flagged(scores, thresholds):
-    return f"{(anomaly(scores, thresholds) > 1).mean():.1%}"
-
-
 # Export
 
 
-def weights(heads, detector, thresholds):
+def weights(heads, told, thresholds):
     """The graph's constants: of the heads side by side, normalisation folded in, and of the detector."""
     first, second = [], []
     for head in heads:
@@ -230,18 +154,13 @@ def weights(heads, detector, thresholds):
         weight = scale[:, None] * one.weight / head.deviation
         first.append((weight, norm.bias + scale * (one.bias - norm.running_mean) - weight @ head.mean))
         second.append((two.weight / len(heads), two.bias / len(heads)))
-    scaler, regression = detector.odds[0], detector.odds[1]
-    odds = regression.coef_ / scaler.scale_
     constants = {
         "first.weight": torch.cat([weight for weight, _ in first]),
         "first.bias": torch.cat([bias for _, bias in first]),
         "second.weight": torch.cat([weight for weight, _ in second], dim=1),
         "second.bias": sum(bias for _, bias in second),
         "gathering": gathering(),
-        "odds.weight": odds,
-        "odds.bias": regression.intercept_ - odds @ scaler.mean_ - thresholds[0],
-        "center": detector.mean,
-        "directions": detector.directions / numpy.sqrt(thresholds[1]),
+        **told.constants(thresholds),
     }
     values = {
         name: value.detach().numpy() if isinstance(value, torch.Tensor) else value for name, value in constants.items()
@@ -249,11 +168,10 @@ def weights(heads, detector, thresholds):
     return [numpy_helper.from_array(value.astype(numpy.float32), name) for name, value in values.items()]
 
 
-def graph(heads, detector, thresholds, width):
+def graph(heads, told, thresholds, width):
     integers = {"frames": [2], "last": [1], "flat": [0, -1]}
-    constants = weights(heads, detector, thresholds) + [numpy_helper.from_array(numpy.array(v), n) for n, v in integers.items()]
-    # Far beyond any threshold, and far below what overflows.
-    numbers = {"most": 50, "least": -50, "full": FULL, "one": 1}
+    constants = weights(heads, told, thresholds) + [numpy_helper.from_array(numpy.array(v), n) for n, v in integers.items()]
+    numbers = {"most": detector.MOST, "least": -detector.MOST, "full": FULL, "one": 1}
     constants += [numpy_helper.from_array(numpy.array(v, dtype=numpy.float32), n) for n, v in numbers.items()]
     nodes = [
         helper.make_node("ReduceMean", ["states", "frames"], ["mean"], keepdims=1),
@@ -289,7 +207,7 @@ def graph(heads, detector, thresholds, width):
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
-def export(heads, detector, thresholds, width, outputs, folder):
+def export(heads, told, thresholds, width, outputs, folder):
     encoder = json.loads((REPOSITORY / "models/prepared" / ENCODER / "manifest.json").read_text())["files"]
     config = {
         **outputs,
@@ -300,22 +218,22 @@ def export(heads, detector, thresholds, width, outputs, folder):
             "width": width,
         },
         "minimum_frames": MINIMUM,
-        "anomaly": {"threshold": 1.0, "false_positive_rate": FALSE_POSITIVES},
+        **detector.configuration(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(graph(heads, detector, thresholds, width).SerializeToString())
+    (folder / "model.onnx").write_bytes(graph(heads, told, thresholds, width).SerializeToString())
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     write_manifest(folder, "head.py")
 
 
-def check(folder, heads, detector, thresholds, width):
+def check(folder, heads, told, thresholds, width):
     """ONNX Runtime gives what torch and scikit-learn give."""
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     for frames in (MINIMUM, 137):
         states = numpy.random.default_rng(1).normal(size=(2, len(LAYERS), frames, width)).astype(numpy.float32)
         values = numpy.array([pool(of_clip) for of_clip in states])
         logits = emotion_logits([head.float() for head in heads], values, numpy.full(2, frames))
-        expected = [label_logits(logits), logits, anomaly(detector.scores(values), thresholds)]
+        expected = [label_logits(logits), logits, detector.anomaly(told.scores(values), thresholds)]
         names = ("logits", "emotions", "anomaly")
         for name, found, wanted in zip(names, session.run(None, {"states": states}), expected, strict=True):
             difference = abs(found - wanted).max() / (1 + abs(wanted).max())
@@ -363,10 +281,14 @@ def main():
 
     write = lambda folder: anomalies.write(paths, arguments.noise, arguments.speech, folder)
     sounds, _, (kinds, sources) = pooled(write, "int8", arguments.states)
-    detector, thresholds = fit_detector(values[:, 0], sounds, kinds, sources, actors)
+    everything = numpy.concatenate([values[:, 0], sounds])
+    kinds = numpy.concatenate([numpy.full(len(paths), detector.CLEAN), kinds])
+    sources = numpy.array([*range(len(paths)), *sources], dtype=object)
+    whole_ones = numpy.full(len(kinds), "whole clips")
+    told, thresholds = detector.fit(everything, kinds, sources, whole_ones, actors, STRENGTH)
     heads = train_all(values, emotions, 1000)
-    export(heads, detector, thresholds, width, outputs, arguments.output)
-    check(arguments.output, heads, detector, thresholds, width)
+    export(heads, told, thresholds, width, outputs, arguments.output)
+    check(arguments.output, heads, told, thresholds, width)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import anomalies
 import clips
+import detector
 import numpy
 import onnxruntime
 import torch
@@ -27,6 +29,7 @@ SHORTEST_CROP = 100
 MINIMUM = 50
 STEP = 50  # Frames between two estimates while somebody speaks.
 FULL = 190  # Frames from which on the logits count in full.
+STRENGTH = 0.1  # Of what tells anomalies: see Detector.
 FIT = temperature_and_share  # A temperature that mends the middle of its range makes it too sure at the top.
 
 
@@ -53,14 +56,23 @@ def features(paths, noise_path, program):
     """[clip][copy] of float32 [frames, 40], by the pipeline's own code."""
     with tempfile.TemporaryDirectory() as folder:
         clips.write(paths, noise_path, COPIES, Path(folder))
-        return rows_of(Path(folder), len(paths), [*program, "--preset", FEATURES["preset"]])
+        return copies_of(rows_of(Path(folder), mfcc(program)))
 
 
-def rows_of(wav, number, command):
-    """[clip][copy] of float32 [frames, width]: what `command` makes of the files of `clips.write`."""
+def mfcc(program):
+    return [*program, "--preset", FEATURES["preset"]]
+
+
+def rows_of(wav, command):
+    """float32 [frames, width] of each file in a folder, in the order of their names: what `command` makes of them."""
     with tempfile.TemporaryDirectory() as npy:
         subprocess.run([*command, wav, npy], cwd=REPOSITORY, check=True)
-        return [[numpy.load(Path(npy, f"{i:05}-{n}.npy")) for n in range(COPIES)] for i in range(number)]
+        return [numpy.load(path) for path in sorted(Path(npy).iterdir())]
+
+
+def copies_of(rows):
+    """[clip][copy] of what is of the files of `clips.write`."""
+    return [rows[start : start + COPIES] for start in range(0, len(rows), COPIES)]
 
 
 # The model
@@ -70,6 +82,12 @@ def spread(values):
     """Deviation over time of [batch, channels, time]."""
     centred = values - values.mean(dim=2, keepdim=True)
     return torch.sqrt((centred**2).mean(dim=2) + 1e-5)
+
+
+def statistics(values):
+    """Of [batch, channels, time]: mean, deviation, and the deviation of changes within 10 and 40 ms."""
+    quick, slow = values[:, :, 1:] - values[:, :, :-1], values[:, :, 4:] - values[:, :, :-4]
+    return torch.cat([values.mean(dim=2), spread(values), spread(quick), spread(slow)], dim=1)
 
 
 class Statistics(nn.Module):
@@ -106,8 +124,7 @@ def pooling(name, channels):
 class AcousticCnn(nn.Module):
     """float32 [batch, frames, width] to a logit for each emotion; the normalisation of the features is part of it.
 
-    Beside what the convolutions find stand statistics of the features themselves: mean, deviation, and the deviation of
-    their changes within 10 and 40 ms.
+    Beside what the convolutions find stand statistics of the features themselves.
     """
 
     def __init__(self, mean, deviation, recipe):
@@ -143,13 +160,12 @@ class AcousticCnn(nn.Module):
         values = ((features - self.mean) / self.deviation).transpose(1, 2)
         found = [self.convolutions(values)] if self.convolutions else []
         if self.statistics:
-            quick, slow = values[:, :, 1:] - values[:, :, :-1], values[:, :, 4:] - values[:, :, :-4]
-            found += [values.mean(dim=2), spread(values), spread(quick), spread(slow)]
+            found.append(statistics(values))
         return self.dense(torch.cat(found, dim=1))
 
 
 class Networks(nn.Module):
-    """What is exported: the mean of several networks, and the labels that follow from the emotions.
+    """The mean of several networks, and the labels that follow from the emotions.
 
     Below FULL frames the logits count in proportion: the networks are as sure of the beginning of a clip, of which they know
     less.
@@ -167,6 +183,22 @@ class Networks(nn.Module):
         emotions = emotions * (frames / FULL).clamp(max=1)
         powers = torch.exp(emotions - emotions.max(dim=1, keepdim=True).values)
         return torch.log(powers @ self.gathering), emotions
+
+
+class Exported(nn.Module):
+    """Networks, and what tells them that what they hear is no clean speech."""
+
+    def __init__(self, networks, constants):
+        super().__init__()
+        self.networks = networks
+        for name, value in constants.items():
+            self.register_buffer(name.replace(".", "_"), torch.from_numpy(value).float())
+
+    def forward(self, features):
+        pooled = statistics(features.transpose(1, 2))
+        odds = (pooled @ self.odds_weight.T + self.odds_bias).clamp(-detector.MOST, detector.MOST).exp()
+        distance = (((pooled - self.center) @ self.directions) ** 2).sum(dim=1)
+        return *self.networks(features), torch.maximum(odds[:, 0], distance)
 
 
 def batches(clip_features, indices, copies, rng):
@@ -236,9 +268,10 @@ def windows(rows):
     return [rows[max(0, end - WINDOW) : end] for end in ends]
 
 
+SERVED = "windows as served: the last 3 s every 0.5 s"
 HEARD = {
     "whole clips": lambda rows: [rows],
-    "windows as served: the last 3 s every 0.5 s": windows,
+    SERVED: windows,
     "the first 0.5 s alone": lambda rows: windows(rows)[:1],
     "the first 1 s alone": lambda rows: windows(rows)[1:2],
 }
@@ -263,41 +296,65 @@ def held_out(clip_features, emotions, actors):
     return found
 
 
+@torch.no_grad()
+def fit_detector(clip_features, sounds, kinds, sources, actors):
+    """What tells anomalies, by statistics of the features: of whole sounds and of windows as they are served."""
+    everything = [copies[0] for copies in clip_features] + sounds
+    kinds = [detector.CLEAN] * len(clip_features) + list(kinds)
+    rows = []
+    for rows_of_one, kind, source in zip(everything, kinds, [*range(len(clip_features)), *sources], strict=True):
+        for heard in ("whole clips", SERVED):
+            rows += [(pooled(piece), kind, source, heard) for piece in HEARD[heard](rows_of_one)]
+    values, kinds, sources, heard = zip(*rows, strict=True)
+    sources = numpy.array(sources, dtype=object)
+    return detector.fit(numpy.array(values), numpy.array(kinds), sources, numpy.array(heard), actors, STRENGTH)
+
+
+def pooled(rows):
+    """The statistics of [frames, width]."""
+    return statistics(torch.from_numpy(rows).double().T[None])[0].numpy()
+
+
 # Export
 
 
-def export(networks, outputs, folder):
+def export(networks, told, thresholds, outputs, folder):
+    exported = Exported(networks, told.constants(thresholds)).eval()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
-    names = {"input_names": ["features"], "output_names": ["logits", "emotions"]}
-    axes = {"features": {0: "batch", 1: "frames"}, "logits": {0: "batch"}, "emotions": {0: "batch"}}
+    names = {"input_names": ["features"], "output_names": ["logits", "emotions", "anomaly"]}
+    axes = {"features": {0: "batch", 1: "frames"}} | {name: {0: "batch"} for name in names["output_names"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # The exporter announces its successor, which needs another package.
         given = torch.zeros(1, WINDOW, FEATURES["coefficients"])
-        torch.onnx.export(networks, given, path, opset_version=17, dynamic_axes=axes, dynamo=False, **names)
-    check(path, networks)
-    fields = {"feature": FEATURES, "window_frames": WINDOW, "minimum_frames": MINIMUM}
+        torch.onnx.export(exported, given, path, opset_version=17, dynamic_axes=axes, dynamo=False, **names)
+    check(path, networks, told, thresholds)
+    fields = {"feature": FEATURES, "window_frames": WINDOW, "minimum_frames": MINIMUM, **detector.configuration()}
     (folder / "config.json").write_text(json.dumps(outputs | fields, indent=2) + "\n")
     write_manifest(folder, "train.py")
 
 
-def check(path, networks):
-    """ONNX Runtime gives what torch gives, for any batch and length."""
+def check(path, networks, told, thresholds):
+    """ONNX Runtime gives what torch and scikit-learn give, for any batch and length."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     first = networks.networks[0]
     for batch, frames in [(1, MINIMUM), (3, 137), (2, WINDOW), (1, 1234)]:
         given = first.mean + first.deviation * torch.randn(batch, frames, FEATURES["coefficients"])
         with torch.no_grad():
-            expected = networks(given)
-        for found, wanted in zip(session.run(None, {"features": given.numpy()}), expected, strict=True):
-            difference = abs(found - wanted.numpy()).max()
-            assert difference < 1e-3, f"ONNX Runtime and torch differ by {difference} on {batch} × {frames} frames"
+            expected = [output.numpy() for output in networks(given)]
+        scores = told.scores(numpy.array([pooled(rows) for rows in given.numpy()]))
+        expected.append(detector.anomaly(scores, thresholds))
+        names = ("logits", "emotions", "anomaly")
+        for name, found, wanted in zip(names, session.run(None, {"features": given.numpy()}), expected, strict=True):
+            difference = (abs(found - wanted) / (1 + abs(wanted))).max()
+            assert difference < 1e-3, f"{name}: {difference} off what was trained on {batch} × {frames} frames"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of RAVDESS's speech clips, WAV or FLAC")
     parser.add_argument("--noise", type=Path, required=True, help="a recording of background noise, longer than any clip")
+    parser.add_argument("--speech", type=Path, default=REPOSITORY / "recordings/session", help="folder of other speech")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "models/acoustic-cnn", help="folder of the model")
     parser.add_argument("--held-out", type=Path, help="NPZ file for the probabilities of clips whose speaker was held out")
     parser.add_argument("--features", nargs="+", help="how to run the features example if not through cargo")
@@ -322,7 +379,12 @@ def main():
     reports[0].plot(arguments.output / "reliability.png")
     if arguments.held_out:
         reports[0].save(arguments.held_out, paths)
-    export(train_all(clip_features, emotions, numpy.arange(len(paths)), 1000), outputs, arguments.output)
+    with tempfile.TemporaryDirectory() as folder:
+        kinds, sources = anomalies.write(paths, arguments.noise, arguments.speech, Path(folder))
+        sounds = rows_of(Path(folder), mfcc(program))
+    told, thresholds = fit_detector(clip_features, sounds, kinds, sources, actors)
+    networks = train_all(clip_features, emotions, numpy.arange(len(paths)), 1000)
+    export(networks, told, thresholds, outputs, arguments.output)
 
 
 if __name__ == "__main__":

@@ -275,7 +275,7 @@ fn load_error(folder: &Path) -> String {
 
 #[test]
 fn a_configuration_that_does_not_fit_the_model_is_refused() {
-    let cases: [(&str, serde_json::Value, &[&str]); 7] = [
+    let cases: [(&str, serde_json::Value, &[&str]); 9] = [
         (
             "feature",
             serde_json::json!({"coefficients": 40, "hop_ms": 10}),
@@ -292,6 +292,18 @@ fn a_configuration_that_does_not_fit_the_model_is_refused() {
                 "labels": [{"label": "calm", "valence": 0.5, "arousal": -0.5}], "temperature": 1, "uniform_share": 1
             }),
             &["`emotions`", "`uniform_share` is 1"],
+        ),
+        (
+            "emotions",
+            serde_json::json!({
+                "labels": [{"label": "calm", "valence": 0.5, "arousal": -0.5}], "temperature": 1
+            }),
+            &["`emotions` needs two labels"],
+        ),
+        (
+            "problem_type",
+            serde_json::json!("multi_label_classification"),
+            &["multi_label_classification", "exclude each other"],
         ),
     ];
     for (field, value, expected) in cases {
@@ -368,6 +380,11 @@ fn the_default_model_takes_what_the_mfcc_node_makes_by_default() {
     let distance: f32 = low.iter().zip(&high).map(|(low, high)| (low - high).abs()).sum();
     assert!(distance > 0.1, "{low:?} {high:?}");
     assert!(hear(&buzz(0.3, 90.0, 0.05))[0].reason.contains("too short"));
+    // White noise, in every window and as a whole.
+    let noise: Vec<f32> = (0..35_200_u64).map(|n| (n * n * 7919 % 65_521) as f32 / 65_521.0 - 0.5).collect();
+    for emotion in hear(&noise) {
+        assert!(emotion.detail.anomaly.unwrap() > 1.0, "{emotion:?}");
+    }
 }
 
 #[test]
@@ -381,6 +398,46 @@ fn features_of_another_kind_are_refused_with_both_although_they_are_as_wide() {
     {
         assert!(message.contains(part), "`{part}` is not in: {message}");
     }
+}
+
+/// A model of one's own, whose `config.json` says by its fields what differs from the preset.
+#[test]
+fn an_own_model_takes_the_rows_that_its_fields_describe() {
+    let kind = |words: &[&str]| {
+        let words = ["mfcc"].iter().chain(words);
+        undertone_mfcc::Arguments::try_parse_from(words).unwrap().config().unwrap().kind()
+    };
+    let hear = |feature: &serde_json::Value, kind: &str| {
+        let folder = with_config(|config| {
+            config.insert("feature".to_owned(), feature.clone());
+        });
+        let words = ["acoustic", "--model", folder.path().to_str().unwrap()];
+        let arguments = Arguments::try_parse_from(words).unwrap();
+        let mut stage =
+            AcousticFactory::load(&arguments).unwrap().create(&arguments, &"session".into()).unwrap();
+        let rows = Features { kind: kind.to_owned(), ..features(0, 0, 400, Phase::Open, &values(1)) };
+        stage.push(rows, &mut Vec::new()).map_err(|error| error.to_string())
+    };
+    let feature = |preset: &str, coefficients: u32, deltas: u32, frame_ms: u32| {
+        serde_json::json!({
+            "preset": preset, "coefficients": coefficients, "deltas": deltas, "hop_ms": 10, "frame_ms": frame_ms
+        })
+    };
+    for (feature, words) in [
+        (feature("kaldi", 4, 0, 25), &["--coefficients", "4"][..]),
+        (feature("htk", 2, 1, 25), &["--preset", "htk", "--coefficients", "2", "--deltas", "1"]),
+        (feature("librosa", 4, 0, 32), &["--preset", "librosa", "--coefficients", "4", "--frame-ms", "32"]),
+    ] {
+        hear(&feature, &kind(words)).unwrap();
+        hear(&feature, &kind(&[words, &["--lifter", "12"]].concat())).unwrap_err();
+    }
+    // What the fields cannot say is said as the error asks for it.
+    let other = kind(&["--coefficients", "4", "--energy", "true"]);
+    let message = hear(&feature("kaldi", 4, 0, 25), &other).unwrap_err();
+    assert!(message.contains("trained on `mfcc kaldi coefficients=4`"), "{message}");
+    let (_, asked) = message.split_once("\"preset\": \"").unwrap();
+    let (preset, _) = asked.split_once('"').unwrap();
+    hear(&feature(preset, 4, 0, 25), &other).unwrap();
 }
 
 /// Cuts the features into messages at `cuts`; the phases stay open, more, final.
