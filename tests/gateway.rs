@@ -248,11 +248,12 @@ fn arguments_of_other_nodes_change_under_a_coordinator() {
     };
     let learned = weights();
     let changes = [
+        // A model is loaded once, and so is the log's level set. What is refused is not in the way of what follows.
+        r#"{"node": "fusion", "name": "model", "value": "another"}"#,
         r#"{"node": "fusion", "name": "log-level", "value": "warn"}"#,
         r#"{"node": "fusion", "name": "weighting", "value": "fixed"}"#,
+        r#"{"node": "fusion", "name": "model", "value": null}"#,
         r#"{"node": "fusion", "name": "text-weight", "value": 0.25}"#,
-        // A model is loaded once.
-        r#"{"node": "fusion", "name": "model", "value": "another"}"#,
     ];
     for change in changes {
         let (status, answer) = request(port, "POST /parameters", change);

@@ -87,6 +87,7 @@ fn mfcc_and_a_network_take_the_place_of_the_head_on_the_encoder() {
         assert!(voice["weight"].as_f64().unwrap() > 0.0, "{result}");
         assert_eq!(result["anomaly"], number(voice, "anomaly") > 1.0, "{result}");
     }
+    // The model knows these recordings: that it calls them odd would mean that it hears something else than it learned from.
     let odd = outcome.results.iter().filter(|result| result["anomaly"] == true).count();
     assert!(odd <= 2, "{odd} of {} recordings of speech are called odd", outcome.results.len());
     // The voice says nothing about the words, and the same node heard them.

@@ -1,6 +1,7 @@
 """Batches: what makes two of them the same, and what a failure says."""
 
 import json
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -92,6 +93,17 @@ class Batches(unittest.TestCase):
                 (batch,) = self.plan(graph, size=3)
                 (self.folder / "programs" / name).write_bytes(b"another version")
                 self.assertNotEqual(self.plan(graph, size=3)[0].folder, batch.folder, name)
+
+    def test_a_stop_by_force_leaves_no_node_running(self):
+        # Like dora, with nodes in process groups of their own; it does not hear Ctrl-C.
+        words = ["bash", "-c", "set -m; sleep 300 & sleep 300 & trap '' INT; echo up; wait"]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
+        self.addCleanup(process.stdout.close)
+        process.stdout.readline()
+        self.assertEqual(len(batches._members(process.pid)), 3)
+        with mock.patch.object(batches, "STOP_SECONDS", 0.1):
+            batches._stop(process)
+        self.assertEqual(batches._members(process.pid), [])
 
     def test_a_recording_that_a_node_names_is_refused(self):
         (batch,) = self.plan(size=3)

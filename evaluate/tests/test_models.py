@@ -43,6 +43,10 @@ class Models(unittest.TestCase):
         for args in ("--model experiment/text", "--model=./experiment/text/", f"--model {self.folder}/experiment/text"):
             self.assertFalse(self.unchanged(args, text=before), args)
 
+    def test_an_argument_may_be_longer_than_a_path(self):
+        before = self.model("experiment/text", "before")
+        self.assertTrue(self.unchanged(f"--prompt '{'word ' * 100}' --model experiment/text", text=before))
+
     def test_a_file_that_an_argument_names_stands_for_its_folder(self):
         before = self.model("experiment/runtime", "before", name="runtime")
         args = "--onnxruntime experiment/runtime/model.onnx"

@@ -4,6 +4,7 @@ A batch has a folder in the output: `audio` (links to its recordings), `log.txt`
 `outcome.json`. Its name is a digest of the graph, the programs, and the contents of the recordings.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -185,8 +186,26 @@ def _stop(process: subprocess.Popen) -> None:
         process.wait(STOP_SECONDS)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         # Whoever asks again does not want to wait.
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
+        # Dora gives each node a process group of its own.
+        while members := _members(process.pid):
+            for member in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, signal.SIGKILL)
+            time.sleep(0.02)
+
+
+def _members(session: int) -> list[int]:
+    """The processes of a session that run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # A name in brackets comes first, which may have anything in it.
+            state, _, _, of_session = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(of_session) == session and state not in "ZX":
+                found.append(int(stat.parent.name))
+    return found
 
 
 def _failure(graph: Graph, batch: Batch, code: int, log: str) -> Exception:

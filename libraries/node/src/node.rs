@@ -1,6 +1,7 @@
 //! A node's place in the graph: its inputs, its outputs and what happens on them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -62,7 +63,7 @@ pub enum Outputs<'a> {
 
 /// What happens to a node.
 #[derive(Debug)]
-pub enum Event<A> {
+pub enum Event {
     /// A message arrived.
     Message(Delivery),
     /// An input closed before the last message of its streams, or before its first: its node failed or was killed.
@@ -72,24 +73,45 @@ pub enum Event<A> {
         /// What is known of the reason.
         reason: String,
     },
-    /// `dora param set` changed an argument.
-    Arguments(Change<A>),
+    /// `dora param set` or `dora param delete` asks for another argument. A node whose arguments can change does what
+    /// [`Node::take_over`] says.
+    Arguments(Change),
 }
 
-/// A change of arguments that somebody wishes. A node that takes it over says so with [`Node::accept`].
+/// A change of an argument that somebody wishes.
 #[derive(Debug)]
-pub struct Change<A> {
-    /// All the arguments as they shall be.
-    pub arguments: A,
-    /// What is changed, in words.
-    text: String,
+pub struct Change {
+    name: String,
+    /// None: as the graph has it.
+    value: Option<serde_json::Value>,
+}
+
+impl Change {
+    /// The changes so far, with this one.
+    fn after(&self, changes: &Changes) -> Changes {
+        let mut changes = changes.clone();
+        match &self.value {
+            Some(value) => changes.insert(self.name.clone(), value.clone()),
+            None => changes.remove(&self.name),
+        };
+        changes
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(formatter, "`--{}` was changed to {value} while the graph ran", self.name),
+            None => write!(formatter, "`--{}` was changed back while the graph ran", self.name),
+        }
+    }
 }
 
 /// What a wait brought.
 #[derive(Debug)]
-pub enum Next<A> {
+pub enum Next {
     /// An event.
-    Event(Event<A>),
+    Event(Event),
     /// Nothing in the time given, or until [`Wake::wake`].
     Nothing,
     /// The node's work is done: all inputs have closed, or dora asked it to stop.
@@ -149,7 +171,7 @@ pub struct Node<A> {
     at_head: bool,
     /// The arguments that every node has, which hold for its whole run.
     own_arguments: NodeArguments,
-    /// What `dora param set` has changed, by argument name.
+    /// What was changed and taken over, by argument name.
     changed: Changes,
     /// Since when messages are missing that others have overtaken.
     overtaken: Option<Instant>,
@@ -316,11 +338,30 @@ impl<A: Parser + Clone> Node<A> {
         self.news += 1;
     }
 
-    /// The node has taken a change over. From here on another run, without it, might differ.
-    pub fn accept(&mut self, change: &Change<A>) {
-        tracing::info!("{}", change.text);
-        let (kind, text) = (IncidentKind::Changed, change.text.clone());
-        self.incident(Incident { kind, session: None, sample: None, amount: None, text });
+    /// Gives all the arguments, as they are with a change, to `adopt`. If it takes them over, this is on record, since
+    /// another run, without the change, might differ from here on. A change that does not make sense, or that `adopt`
+    /// refuses, is logged, and the arguments stay as they were.
+    pub fn take_over(&mut self, change: Change, adopt: impl FnOnce(A) -> Result<()>) {
+        let changed = change.after(&self.changed);
+        if changed == self.changed {
+            return;
+        }
+        let adopted =
+            parse::<A>(std::env::args_os(), &changed).map_err(Into::into).and_then(|(arguments, own)| {
+                if own != self.own_arguments {
+                    bail!("it holds for the whole run");
+                }
+                adopt(arguments)
+            });
+        match adopted {
+            Ok(()) => {
+                tracing::info!("{change}");
+                self.changed = changed;
+                let (kind, text) = (IncidentKind::Changed, change.to_string());
+                self.incident(Incident { kind, session: None, sample: None, amount: None, text });
+            }
+            Err(error) => tracing::error!("`--{}` stays as it was: {error:#}", change.name),
+        }
     }
 
     fn own(&mut self) -> &mut NodeReport {
@@ -389,7 +430,7 @@ impl<A: Parser + Clone> Node<A> {
     /// # Errors
     ///
     /// Dora reports an error of its own, or messages were dropped on their way in.
-    pub fn next_event(&mut self) -> Result<Option<Event<A>>> {
+    pub fn next_event(&mut self) -> Result<Option<Event>> {
         loop {
             match self.wait(Duration::MAX)? {
                 Next::Event(event) => return Ok(Some(event)),
@@ -404,7 +445,7 @@ impl<A: Parser + Clone> Node<A> {
     /// # Errors
     ///
     /// As [`Node::next_event`].
-    pub fn wait(&mut self, patience: Duration) -> Result<Next<A>> {
+    pub fn wait(&mut self, patience: Duration) -> Result<Next> {
         self.free_ns = now_ns();
         let begun = Instant::now();
         while !self.stopped {
@@ -439,7 +480,7 @@ impl<A: Parser + Clone> Node<A> {
     }
 
     /// Turns one of dora's events into one of ours, if it is any of the node's business.
-    fn handle(&mut self, event: dora_node_api::Event) -> Result<Option<Event<A>>> {
+    fn handle(&mut self, event: dora_node_api::Event) -> Result<Option<Event>> {
         use dora_node_api::Event as Dora;
         match event {
             Dora::Input { id, metadata, data } => {
@@ -470,8 +511,10 @@ impl<A: Parser + Clone> Node<A> {
                 tracing::warn!("node `{id}` restarted: what it knew of the sessions in progress is lost");
                 Ok(None)
             }
-            Dora::ParamUpdate { key, value } => Ok(self.change(&key, Some(&value))),
-            Dora::ParamDeleted { key } => Ok(self.change(&key, None)),
+            Dora::ParamUpdate { key, value } => {
+                Ok(Some(Event::Arguments(Change { name: key, value: Some(value) })))
+            }
+            Dora::ParamDeleted { key } => Ok(Some(Event::Arguments(Change { name: key, value: None }))),
             Dora::Stop(StopCause::Manual) => {
                 self.stopped = true;
                 Ok(None)
@@ -513,7 +556,7 @@ impl<A: Parser + Clone> Node<A> {
     }
 
     /// An input has closed: is it an end or a failure?
-    fn close(&mut self, id: &DataId) -> Option<Event<A>> {
+    fn close(&mut self, id: &DataId) -> Option<Event> {
         let input = self.inputs.get_mut(id.as_str())?;
         input.closed = Some(Instant::now());
         let reason = match (input.sequence.close(), input.early.first_key_value(), input.received) {
@@ -527,34 +570,6 @@ impl<A: Parser + Clone> Node<A> {
         };
         let reason = input.failure.as_ref().map_or(reason.clone(), |failure| format!("{failure}; {reason}"));
         Some(Event::Lost { input: id.to_string(), reason: format!("{}: {reason}", input.edge) })
-    }
-
-    /// Changes an argument at run time, or takes a change back. A change that does not make sense is logged, and the
-    /// arguments stay as they were.
-    fn change(&mut self, key: &str, value: Option<&serde_json::Value>) -> Option<Event<A>> {
-        let mut changed = self.changed.clone();
-        match value {
-            Some(value) => changed.insert(key.to_owned(), value.clone()),
-            None => changed.remove(key),
-        };
-        match parse::<A>(std::env::args_os(), &changed) {
-            Ok((_, own)) if own != self.own_arguments => {
-                tracing::error!("`{key}` is not changed: it holds for the whole run");
-                None
-            }
-            Ok((arguments, _)) => {
-                let text = match value {
-                    Some(value) => format!("`--{key}` was changed to {value} while the graph ran"),
-                    None => format!("`--{key}` was changed back while the graph ran"),
-                };
-                self.changed = changed;
-                Some(Event::Arguments(Change { arguments, text }))
-            }
-            Err(error) => {
-                tracing::error!("`{key}` is not changed: {error}");
-                None
-            }
-        }
     }
 
     /// Reads a message and checks that its stream is whole so far.

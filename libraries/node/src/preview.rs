@@ -75,7 +75,7 @@ enum Waiting<F: Factory> {
     Message(Arrived<F>),
     Preview(Arrived<F>),
     Lost(String),
-    Arguments(Change<F::Arguments>),
+    Arguments(Change),
 }
 
 /// A message and its way here.
@@ -88,7 +88,7 @@ impl<F> Waiting<F>
 where
     F: Factory<Arguments: Parser + Clone>,
 {
-    fn read(node: &mut Node<F::Arguments>, event: Event<F::Arguments>) -> Result<Self> {
+    fn read(node: &mut Node<F::Arguments>, event: Event) -> Result<Self> {
         let arrived = |node: &mut Node<_>, delivery: Delivery| -> Result<_> {
             Ok(Arrived { message: node.read(&delivery)?, trace: delivery.trace })
         };
@@ -247,7 +247,7 @@ where
 fn while_listening<A, T>(
     node: &mut Node<A>,
     work: impl FnOnce() -> T + Send,
-    mut listen: impl FnMut(&mut Node<A>, Event<A>) -> Result<()>,
+    mut listen: impl FnMut(&mut Node<A>, Event) -> Result<()>,
 ) -> Result<T>
 where
     A: Parser + Clone,

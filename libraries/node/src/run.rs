@@ -219,26 +219,21 @@ where
         bail!("{reason}")
     }
 
-    /// Arguments were changed at run time.
-    pub(crate) fn change(&mut self, change: Change<F::Arguments>) {
-        if let Err(error) = self.check(&change.arguments) {
-            tracing::error!("the arguments stay as they were: {error}");
-            return;
-        }
-        self.node.accept(&change);
-        self.arguments = change.arguments;
-        for stage in self.sessions.states_mut() {
-            if let Err(error) = self.factory.adjust(&self.arguments, stage) {
-                tracing::error!("not changed in the session in progress: {error}");
+    /// An argument is to be changed at run time, for the sessions in progress as well.
+    pub(crate) fn change(&mut self, change: Change) {
+        let Self { node, factory, arguments, sessions, .. } = self;
+        node.take_over(change, |changed| {
+            factory.check(&changed)?;
+            // Whether sessions can have these arguments from now on.
+            factory.create(&changed, &SessionId::from(""))?;
+            *arguments = changed;
+            for stage in sessions.states_mut() {
+                if let Err(error) = factory.adjust(arguments, stage) {
+                    tracing::error!("not changed in the session in progress: {error}");
+                }
             }
-        }
-    }
-
-    /// Whether sessions can have these arguments from now on.
-    fn check(&mut self, changed: &F::Arguments) -> Result<()> {
-        self.factory.check(changed)?;
-        self.factory.create(changed, &SessionId::from(""))?;
-        Ok(())
+            Ok(())
+        });
     }
 }
 

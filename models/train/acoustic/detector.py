@@ -83,7 +83,8 @@ def fit(values, kinds, sources, heard, actors, strength):
     thresholds = [float(numpy.quantile(scores[0, usual], 1 - FALSE_POSITIVES)), float(scores[1, normal].max())]
 
     ways = list(dict.fromkeys(heard))
-    print(f"| | {' | '.join(f'{way}: number | flagged | … if this kind was not learned' for way in ways)} |")
+    print(f"| heard | {' | '.join(f'{way}: number | flagged | … if this kind was not learned' for way in ways)} |")
+    print(f"| {' | '.join(['---'] * (1 + 3 * len(ways)))} |")
     for kind in dict.fromkeys(kinds):
         here = kinds == kind
         unlearned = numpy.zeros_like(scores)

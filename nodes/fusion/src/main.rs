@@ -62,14 +62,12 @@ fn fuse(start: Start<Arguments>) -> Result<()> {
                 (sent, Trace::default())
             }
             Next::Event(Event::Arguments(change)) => {
-                match adjusted(&change.arguments, &arguments, &branches, model.clone()) {
-                    Ok(config) => {
-                        node.accept(&change);
-                        sessions.adjust(config, Fusion::adjust);
-                        closings.waiting.adjust(&change.arguments.patience);
-                    }
-                    Err(error) => tracing::error!("the arguments stay as they were: {error}"),
-                }
+                node.take_over(change, |changed| {
+                    let config = adjusted(&changed, &arguments, &branches, model.clone())?;
+                    sessions.adjust(config, Fusion::adjust);
+                    closings.waiting.adjust(&changed.patience);
+                    Ok(())
+                });
                 continue;
             }
         };

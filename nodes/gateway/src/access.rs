@@ -59,7 +59,7 @@ impl Access {
 ///
 /// # Errors
 ///
-/// It is none, and no page could ever come from it: says what to write.
+/// It is none that a browser sends for a page, or `null`, which any page can have: says what to write.
 pub(crate) fn origin(text: &str) -> Result<String, String> {
     let trimmed = text.strip_suffix('/').unwrap_or(text);
     let Some((scheme, authority)) = trimmed.split_once("://").filter(|(scheme, authority)| {
@@ -85,13 +85,21 @@ fn is_authority(authority: &str) -> bool {
         None => (authority, None),
     };
     let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        // In its short form, which is what browsers send.
+        Some(address) => {
+            address.parse::<std::net::Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address)
+        }
         None => {
             let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
             !host.is_empty() && host.bytes().all(of_name)
         }
     };
-    is_host && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && !port.starts_with('0')
+            && port.parse::<u16>().is_ok()
+    };
+    is_host && port.is_none_or(is_port)
 }
 
 /// The subprotocols that a client offers.
@@ -171,6 +179,9 @@ mod tests {
             "https://*.example.org",
             "https://bücher.example",
             "https://[::1",
+            "http://[0:0:0:0:0:0:0:1]:8765",
+            "https://speech.example.org:0443",
+            "http://speech.example.org:+80",
             "https://::1",
             "*",
             "null",
