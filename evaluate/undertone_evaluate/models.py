@@ -32,8 +32,8 @@ def unchanged(folder: Path, node: dict, told: dict[str, str]) -> bool:
 
 
 def _named(folder: Path, words: list[str]) -> list[Path]:
-    """The folders that arguments name: by path or name, also as `--model=PATH` and `--when-late 3000=model:PATH`, or by a file in
-    them (`--onnxruntime FILE`)."""
+    """The folders that arguments name: by path or name, also as `--model=PATH` and `--when-late 3000=model:PATH`, or by a
+    file in them (`--onnxruntime FILE`)."""
     parts = {part: None for word in words for part in (word, word.partition("=")[2], *re.split("[=:,]", word)) if part}
     found = []
     for part in parts:

@@ -12,7 +12,7 @@ use undertone_messages::{Header, seconds};
 
 use crate::digest::{type_name, value};
 use crate::error::RecordingError;
-use crate::manifest::{Content, Manifest, State, Topic};
+use crate::manifest::{Content, Manifest, Topic};
 use crate::recorder::digest_of;
 use crate::topic_reader::TopicReader;
 use crate::verify::verify_topic;
@@ -158,13 +158,9 @@ impl fmt::Display for Comparison {
 /// A recording cannot be read, was not finished, holds something else than its manifest says, or lacks a topic that was
 /// asked for; or neither has a topic that is to be left out.
 pub fn compare(first: &Path, second: &Path, options: &Options) -> Result<Comparison, RecordingError> {
-    let manifests = [Manifest::read(first)?, Manifest::read(second)?];
+    let manifests = [Manifest::read_whole(first)?, Manifest::read_whole(second)?];
     let folders = [first, second];
     for (manifest, folder) in manifests.iter().zip(folders) {
-        if manifest.state == State::Recording {
-            // Its manifest does not tell yet what there is to compare.
-            return Err(RecordingError::Unfinished(folder.to_owned()));
-        }
         options.topics.iter().try_for_each(|topic| manifest.topic(folder, topic).map(drop))?;
     }
     let [a, b] = &manifests;

@@ -292,6 +292,20 @@ impl Manifest {
         text.and_then(Self::parse).map_err(|problem| RecordingError::Manifest { path, problem })
     }
 
+    /// Reads the manifest of the recording in `folder`, whose recorder or repair has ended: before, it does not tell yet
+    /// what there is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manifest::read`], or the recording was not finished.
+    pub fn read_whole(folder: &Path) -> Result<Self, RecordingError> {
+        let manifest = Self::read(folder)?;
+        match manifest.state {
+            State::Recording => Err(RecordingError::Unfinished(folder.to_owned())),
+            State::Finished | State::Repaired => Ok(manifest),
+        }
+    }
+
     /// Reads a manifest from its text.
     ///
     /// # Errors

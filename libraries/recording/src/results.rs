@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use undertone_messages::{Message, Sentiment, seconds};
 
 use crate::error::RecordingError;
-use crate::manifest::{Content, Manifest, State};
+use crate::manifest::{Content, Manifest};
 use crate::verify::verify_topic;
 
 /// One result.
@@ -108,11 +108,7 @@ pub fn results(folders: &[PathBuf], topic: &str) -> Result<Results, RecordingErr
 }
 
 fn read(folder: &Path, topic: &str) -> Result<BTreeMap<(String, u64), Vec<Utterance>>, RecordingError> {
-    let manifest = Manifest::read(folder)?;
-    if manifest.state == State::Recording {
-        // Its manifest does not tell yet what there is to read.
-        return Err(RecordingError::Unfinished(folder.to_owned()));
-    }
+    let manifest = Manifest::read_whole(folder)?;
     let recorded = manifest.topic(folder, topic)?;
     if recorded.content == Content::Digests {
         return Err(RecordingError::DigestsAlone { path: folder.to_owned(), topic: topic.to_owned() });

@@ -6,7 +6,7 @@ use arrow::array::StructArray;
 use undertone_messages::Header;
 
 use crate::error::RecordingError;
-use crate::manifest::{Manifest, State, Stream, Topic};
+use crate::manifest::{Manifest, Stream, Topic};
 use crate::recorder::Streams;
 use crate::topic_reader::TopicReader;
 
@@ -16,10 +16,7 @@ use crate::topic_reader::TopicReader;
 ///
 /// A file is missing or damaged, or holds something else than the manifest says.
 pub fn verify(folder: &Path) -> Result<u64, RecordingError> {
-    let manifest = Manifest::read(folder)?;
-    if manifest.state == State::Recording {
-        return Err(RecordingError::Unfinished(folder.to_owned()));
-    }
+    let manifest = Manifest::read_whole(folder)?;
     let mut messages = 0;
     for (name, topic) in &manifest.topics {
         verify_topic(folder, name, topic, |_, _| messages += 1)?;

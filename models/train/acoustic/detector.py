@@ -38,8 +38,8 @@ class Detector:
         return numpy.array([self.odds.decision_function(values), (((values - self.mean) @ self.directions) ** 2).sum(axis=1)])
 
     def constants(self, thresholds):
-        """What a graph needs to compute the anomaly of pooled values: exp of a linear map of them, clipped to ±MOST, or, if it is
-        more, the squared norm of another one of their difference to the centre."""
+        """What a graph needs to compute the anomaly of pooled values: exp of a linear map of them, clipped to ±MOST, or, if
+        it is more, the squared norm of another one of their difference to the centre."""
         scaler, regression = self.odds[0], self.odds[1]
         odds = regression.coef_ / scaler.scale_
         return {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::StructArray;
 use undertone_messages::{Header, SessionId, seconds};
-use undertone_recording::{Content, Manifest, RecordingError, State, TopicReader, verify_topic};
+use undertone_recording::{Content, Manifest, RecordingError, TopicReader, verify_topic};
 
 use crate::arguments::Wiring;
 use crate::range::{Cut, Range, Segments};
@@ -102,10 +102,7 @@ impl Player {
     ///
     /// The recording is not finished or damaged, or lacks a topic; it has a name twice; or there is nothing to play.
     pub fn open(folder: &Path, wiring: &[Wiring], range: Range) -> Result<Self, PlayerError> {
-        let manifest = Manifest::read(folder)?;
-        if manifest.state == State::Recording {
-            return Err(RecordingError::Unfinished(folder.to_owned()).into());
-        }
+        let manifest = Manifest::read_whole(folder)?;
         let mut wiring = wiring.to_vec();
         wiring.sort_by(|a, b| (&a.topic, &a.output).cmp(&(&b.topic, &b.output)));
         let mut player = Self {
