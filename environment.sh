@@ -10,9 +10,9 @@
 environment() {
     local cache=$1 requirements=$2 made
     shift 2
-    made=$cache/venv-$( (python3 --version; cat "${BASH_SOURCE[0]}" "$requirements" "$@") | sha256sum | head -c 12)
     # A function whose output is taken does not end at its first error unless it is told to again.
     set -euo pipefail
+    made=$cache/venv-$( (python3 --version; cat "${BASH_SOURCE[0]}" "$requirements" "$@") | sha256sum | head -c 12)
     if [[ ! -d $made ]]; then (
         partial=$made.$BASHPID
         trap 'rm -rf "$partial"' EXIT

@@ -9,10 +9,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Graph, find_process, kill, repository};
+use harness::{Graph, kill, repository, results, wait_for};
 
 /// The default graph with a recording of its own, which `make` writes into the folder of the test.
 fn with_recording(name: &str, file: &str, make: impl FnOnce(&Path)) -> Graph {
@@ -37,7 +36,7 @@ fn a_missing_file_is_named() {
 #[test]
 fn an_empty_file_is_named() {
     let graph = with_recording("empty-file", "empty.wav", |path| fs::write(path, b"").unwrap());
-    graph.run().expect_failure(&["empty.wav", "empty"]);
+    graph.run().expect_failure(&["empty.wav", "is an empty file (0 bytes)"]);
 }
 
 #[test]
@@ -56,7 +55,7 @@ fn a_text_file_is_not_a_recording() {
     let graph = with_recording("text-file", "notes.wav", |path| {
         fs::write(path, "Dear diary, no audio here.").unwrap()
     });
-    graph.run().expect_failure(&["notes.wav", "not"]);
+    graph.run().expect_failure(&["notes.wav", "is not audio of a known format"]);
 }
 
 #[test]
@@ -86,6 +85,25 @@ fn silence_gives_no_utterance_and_no_error() {
         with_recording("silence", "silence.wav", |path| wav(path, spec, std::iter::repeat_n(0, 5 * 16_000)));
     let outcome = graph.run().expect_success();
     assert!(outcome.results.is_empty(), "{:?}", outcome.results);
+}
+
+/// Samples of 16-bit integers that were not divided by 32768: the level operator would bring them to its target, and
+/// nothing behind it could tell.
+#[test]
+fn audio_beyond_full_scale_is_refused_with_the_operator_and_its_input() {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let graph = Graph::open("dataflows/operator.yml", "beyond-full-scale");
+    let path = graph.folder().join("integers.wav");
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    (0..16_000).for_each(|index| writer.write_sample((index as f32 * 0.1).sin() * 9_000.0).unwrap());
+    writer.finalize().unwrap();
+    let outcome = graph.recordings(&path.display().to_string()).run();
+    outcome.expect_failure(&["operator `level`, input `audio`: sample 2 (0.000 s) is", "full scale at ±1"]);
 }
 
 #[test]
@@ -170,8 +188,7 @@ fn a_killed_node_fails_the_run_and_is_named() {
     let graph = Graph::open("dataflow.yml", "killed")
         .args("source", &format!("{} --join --silence-ms 1000 --pace realtime", session.display()));
     let outcome = graph.run_with(|folder| {
-        find_process("decoder", folder);
-        sleep(Duration::from_secs(6));
+        wait_for("the first result", Duration::from_secs(90), || results(folder) > 0);
         kill("decoder", folder);
     });
     let outcome = outcome.expect_failure(&["decoder", "decoder/transcript"]);

@@ -58,9 +58,8 @@ fn two_sessions_with_the_energy_detector_are_as_they_were() {
     replay("sessions", |graph| graph.args("vad", "--detector energy"));
 }
 
-/// The commands that the graph's own comment and the README name.
 #[test]
-fn the_replay_graph_runs_as_it_is() {
+fn the_graphs_that_the_readme_names_are_valid_as_they_are() {
     Graph::open("dataflows/replay.yml", "golden-validate").validate().expect_success();
     Graph::open("dataflows/record.yml", "record-validate").validate().expect_success();
 }

@@ -15,6 +15,29 @@ fn number(result: &Value, field: &str) -> f64 {
     result[field].as_f64().unwrap_or_else(|| panic!("{field} of {result} is not a number"))
 }
 
+/// A probability for each label, as it follows from the weights that the result carries.
+fn computed_again(result: &Value) -> BTreeMap<&str, f64> {
+    let is_learned = result["weighting"] == "learned";
+    let others = result["other_sentiments"].as_array().unwrap().iter();
+    let inputs = [&result["text_sentiment"], &result["audio_sentiment"]].into_iter().chain(others);
+    let mut values: BTreeMap<&str, f64> =
+        result["probabilities"].as_object().unwrap().keys().map(|label| (label.as_str(), 0.0)).collect();
+    for input in inputs.filter(|input| !input.is_null()) {
+        for (label, weight) in input["weights"].as_object().unwrap() {
+            let probability = number(&input["probabilities"], label);
+            let counted = if is_learned { probability.max(1e-4).ln() } else { probability };
+            *values.get_mut(label.as_str()).unwrap() += weight.as_f64().unwrap() * counted;
+        }
+    }
+    for (label, value) in &mut values {
+        let logit = if is_learned { *value } else { value.ln() / number(result, "temperature") };
+        let bias = result["bias"].get(*label).map_or(0.0, |bias| bias.as_f64().unwrap());
+        *value = (logit + bias).exp();
+    }
+    let sum: f64 = values.values().sum();
+    values.into_iter().map(|(label, value)| (label, value / sum)).collect()
+}
+
 /// Every result makes sense in itself.
 fn check_results(outcome: &Outcome) {
     let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
@@ -22,6 +45,10 @@ fn check_results(outcome: &Outcome) {
         let sum: f64 =
             result["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).sum();
         assert!((sum - 1.0).abs() < 1e-4, "probabilities sum to {sum}: {result}");
+        for (label, again) in computed_again(result) {
+            let probability = number(&result["probabilities"], label);
+            assert!((probability - again).abs() < 1e-5, "{label} is {again} by its weights: {result}");
+        }
         assert_eq!(result["status"], "final", "{result}");
         let (start, end) = (number(result, "start_seconds"), number(result, "end_seconds"));
         let before = ends.insert(result["session"].as_str().unwrap(), end).unwrap_or(0.0);

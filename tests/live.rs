@@ -15,7 +15,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use harness::{
-    Graph, Outcome, find_process, normalise, repository, signal, soak, transcripts, wait_for, word_error_rate,
+    Graph, Outcome, find_process, normalise, repository, results, signal, soak, transcripts, wait_for,
+    word_error_rate,
 };
 use serde_json::Value;
 use undertone_messages::{Body, Emotion, Encoding, Message, Scope, Transcript, TranscriptStatus};
@@ -167,19 +168,25 @@ fn an_announced_end_is_encoded_once_and_taken_back_if_speech_goes_on() {
     for whole in announced_finals {
         assert!(previews.contains(whole), "segment {} was not encoded ahead", whole.segment);
     }
-    let announced = previews.iter().filter(|preview| preview.complete).count();
-    let withdrawn = previews.iter().filter(|preview| preview.frames == 0).count();
-    assert_eq!(announced - withdrawn, announced_finals.len());
-    assert!(withdrawn > 0, "there is a pause in these utterances");
+    // Another end, or an encoding without frames, takes back what stands.
+    let mut stands: BTreeMap<u64, &Encoding> = BTreeMap::new();
+    let mut taken_back = 0;
+    for preview in previews.iter().filter(|preview| preview.complete || preview.frames == 0) {
+        let before = stands.remove(&preview.segment);
+        if preview.complete {
+            assert!(before != Some(preview), "an end is encoded twice");
+            stands.insert(preview.segment, preview);
+        } else {
+            assert!(before.is_some(), "nothing was announced that is taken back");
+        }
+        taken_back += usize::from(before.is_some());
+    }
+    assert!(stands.into_values().eq(announced_finals), "what stands when a segment ends is not how it ends");
+    assert!(taken_back > 0, "there is a pause in these utterances");
     for result in &outcome.results {
         let worked = |stage: &str| result["latency_ms"]["stages"][stage]["worked"].as_f64().unwrap();
         println!("encoder {} ms, decoder {} ms behind the endpoint", worked("encoder"), worked("decoder"));
     }
-}
-
-/// How many results a graph that runs in `folder` has given.
-fn results(folder: &Path) -> usize {
-    std::fs::read_to_string(folder.join("results.jsonl.partial")).map_or(0, |text| text.lines().count())
 }
 
 /// The text node stands still for a while, as one does whose machine is out of memory, and then goes on.
@@ -210,10 +217,9 @@ fn results_go_on_without_a_branch_that_is_silent_and_with_it_when_it_is_back() {
     assert!((1..=6).contains(&without.len()), "{profiles:?}");
     assert!(without.iter().all(|result| result["degraded"] == "without text, silent for too long"));
     assert_eq!((profiles[0], profiles[profiles.len() - 1]), ("both", "both"), "{profiles:?}");
-    for result in &without[1..] {
-        // Only the first is waited for.
-        assert!(result["latency_ms"]["total"].as_f64().unwrap() < 1_000.0, "{result}");
-    }
+    // Only the first is waited for.
+    let given_up = outcome.log.matches("results do without `text` until it is heard again").count();
+    assert_eq!(given_up, 1, "{}", outcome.log);
     let manifest = Manifest::read(&repository().join("out/tests/silent-branch/recording")).unwrap();
     assert!(
         manifest.exceptions.iter().any(|exception| exception.kind == ExceptionKind::Late),
@@ -345,7 +351,7 @@ fn first_sounds_are_kept() {
         word_error_rate(&said, &heard)
     });
     println!("word error rate of first words: {:.3} uncut, {:.3} cut at the first sound", rates[0], rates[1]);
-    assert!(rates[1] <= rates[0], "{rates:?}");
+    assert!(rates[0] < 0.2 && rates[1] <= rates[0], "{rates:?}");
 }
 
 fn stem(file: &str) -> &str {

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -247,7 +248,10 @@ fn a_sound_server_that_dies_and_comes_back_leaves_a_gap() {
     let gap = gap_seconds(&frames(&recording));
     assert!((3.0..away.as_secs_f64() + 0.5).contains(&gap), "a gap of {gap} s in {away:?}");
     let exceptions = Manifest::read(&recording).unwrap().exceptions;
-    assert!(exceptions.iter().any(|exception| exception.kind == ExceptionKind::Gap), "{exceptions:?}");
+    let gaps: Vec<_> = exceptions.iter().filter(|exception| exception.kind == ExceptionKind::Gap).collect();
+    let places: BTreeSet<_> = gaps.iter().map(|gap| gap.sample).collect();
+    assert!(!gaps.is_empty() && places.len() == gaps.len(), "each once: {exceptions:?}");
+    assert!(gaps.iter().all(|gap| gap.place == "microphone"), "by who knows why: {exceptions:?}");
     for text in ["opening it again in 0.25 s", "trying again in", "while the microphone was away"] {
         assert!(outcome.log.contains(text), "`{text}` is not in the log:\n{}", outcome.log);
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use harness::{Graph, kill, repository, wait_for};
+use harness::{Graph, Outcome, kill, repository, wait_for};
 use undertone_recording::{ExceptionKind, Manifest, Options, State, compare};
 
 /// Two short sessions, recorded in the repository.
@@ -83,10 +83,33 @@ fn a_killed_recorder_leaves_what_it_had() {
     assert_eq!(manifest.state, State::Repaired);
     assert!(manifest.topics["source/audio"].messages() > 10, "{text}");
     assert!(manifest.exceptions.iter().any(|exception| exception.kind == ExceptionKind::CutOff), "{text}");
+    let vad = &manifest.nodes["vad"];
+    assert!(vad.program.is_some() && !vad.models.is_empty(), "{vad:?}");
+    assert_eq!(vad.arguments.as_deref(), Some(&["--detector".to_owned(), "silero".to_owned()][..]));
     assert_eq!(recording(&["verify", path]).0, 0);
     // All that there is can be played, and nobody takes it for the whole.
     let outcome = replay("repaired", path).run().expect_failure(&["was cut off"]);
     assert!(outcome.log.contains("source/audio"), "{}", outcome.log);
+}
+
+/// A message that cannot be written ends the recording; what came before is whole.
+#[test]
+fn a_recorder_that_fails_finishes_what_it_has() {
+    let slow = graph("failed").add_args("source", "--pace realtime").record();
+    let folder = slow.recording();
+    let outcome = slow.run_with(|folder| {
+        let recording = folder.join("recording");
+        wait_for("the recording", Duration::from_secs(60), || recording.join("manifest.json").exists());
+        // Nothing can be in a folder that is a file.
+        std::fs::write(recording.join("acoustic"), "").unwrap();
+    });
+    outcome.expect_failure(&["is not whole", "recording/acoustic"]);
+    let manifest = Manifest::read(&folder).unwrap();
+    assert_eq!(manifest.state, State::Finished);
+    assert!(manifest.topics["source/audio"].messages() > 0);
+    assert!(manifest.exceptions.iter().any(|exception| exception.text.contains("recording/acoustic")));
+    assert!(manifest.nodes.values().any(|node| node.arguments.is_some()));
+    assert_eq!(recording(&["verify", folder.to_str().unwrap()]).0, 0);
 }
 
 #[test]
@@ -151,7 +174,8 @@ fn a_loop_gives_the_same_sessions_again_under_new_names() {
     }
 }
 
-/// At the pace of the clock nothing holds the replay back, so the graph needs no watermark.
+/// At the pace of the clock nothing holds the replay back, so the graph needs no watermark. When time passes faster,
+/// nobody can say how late a result is.
 #[test]
 fn a_replay_without_flow_control_is_whole() {
     let path = golden().display().to_string();
@@ -159,9 +183,51 @@ fn a_replay_without_flow_control_is_whole() {
         replay("free", &format!("{path} --pace realtime --speed 4")).without_input("source", "watermark");
     let free = free.record();
     let folder = free.recording();
-    free.run().expect_success();
-    let bound = replay("bound", &path).record();
+    let outcome = free.run().expect_success();
+    assert!(totals(&outcome).iter().all(Option::is_none), "{:?}", outcome.results);
+    let bound = replay("bound", &format!("{path} --pace realtime")).record();
     let other = bound.recording();
-    bound.run().expect_success();
+    let outcome = bound.run().expect_success();
+    assert!(totals(&outcome).iter().all(Option::is_some), "{:?}", outcome.results);
     assert!(same(&folder, &other));
+}
+
+/// How late each result is, in milliseconds.
+fn totals(outcome: &Outcome) -> Vec<Option<f64>> {
+    assert!(!outcome.results.is_empty());
+    outcome.results.iter().map(|result| result.pointer("/latency_ms/total")?.as_f64()).collect()
+}
+
+/// Where nothing is said any more, what the voice gave has ended long before the speech does, by more messages than may be
+/// on their way.
+#[test]
+fn several_topics_are_replayed_though_one_ends_long_before_the_other() {
+    let name = |name: &str| format!("several-{name}");
+    let whole = graph(&name("whole"));
+    let silence = whole.folder().join("silence.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(&silence, spec).unwrap();
+    (0..60 * 16_000).for_each(|_| writer.write_sample(0_i16).unwrap());
+    writer.finalize().unwrap();
+    let whole = whole.add_args("source", &format!("{} --join --session s", silence.display())).record();
+    let folder = whole.recording();
+    whole.run().expect_success();
+    let args = format!("{} --topic emotion=acoustic/emotion --lead-messages 40", folder.display());
+    let replayed = graph(&name("replayed"))
+        .without(&["source", "mfcc", "acoustic"])
+        .program("vad", "replay", &args)
+        .rewire("vad", "watermark", "fusion/watermark")
+        .add_output("vad", "emotion")
+        .rewire("fusion", "acoustic", "vad/emotion")
+        .untyped("fusion")
+        .record();
+    let other = replayed.recording();
+    replayed.run().expect_success();
+    let results = Options { topics: ["fusion/sentiment".to_owned()].into(), ..Options::default() };
+    assert!(compare(&folder, &other, &results).unwrap().is_exact());
 }

@@ -11,6 +11,7 @@ import yaml
 from context import REPOSITORY, tone
 from undertone_evaluate import batch as batches
 from undertone_evaluate import graph as graphs
+from undertone_evaluate.errors import EvaluationError
 from undertone_evaluate.hashing import sha256
 from undertone_evaluate.labels import Row
 
@@ -93,6 +94,60 @@ class Batches(unittest.TestCase):
                 (batch,) = self.plan(graph, size=3)
                 (self.folder / "programs" / name).write_bytes(b"another version")
                 self.assertNotEqual(self.plan(graph, size=3)[0].folder, batch.folder, name)
+
+    def test_scripts_python_operators_and_files_that_arguments_name_count(self):
+        for name in ("node.py", "settings.yml", "one.py", "two.py", "three.py"):
+            (self.folder / name).write_text("before")
+        whole = yaml.safe_load((REPOSITORY / "dataflow.yml").read_text())
+        whole["nodes"] += [
+            {"id": "node", "path": "python", "args": "-u node.py --settings=settings.yml --many 3"},
+            {"id": "one", "operator": {"python": "one.py"}},
+            {"id": "more", "operators": [{"id": "a", "python": {"source": "two.py"}}, {"id": "b", "python": "three.py"}]},
+        ]
+        path = self.folder / "graph.yml"
+        path.write_text(yaml.safe_dump(whole))
+        graph = graphs.read(path)
+        for name in ("node.py", "settings.yml", "one.py", "two.py", "three.py"):
+            (batch,) = self.plan(graph, size=3)
+            (self.folder / name).write_text("after")
+            self.assertNotEqual(self.plan(graph, size=3)[0].folder, batch.folder, name)
+            # What is not certain to be read, and may be written, does not end a run.
+            self.assertEqual(self.folder / name in batch.contents, name != "settings.yml", name)
+
+    def run_with(self, models: dict, others: list[dict], meanwhile=lambda: None) -> dict:
+        """Runs a batch with a node that tells these models, and something that happens meanwhile."""
+        (batch,) = self.plan(size=3)
+
+        def dora(*_) -> tuple[int, str]:
+            (batch.folder / "recording").mkdir()
+            meanwhile()
+            return 0, ""
+
+        def read(*_) -> dict:
+            return {"sessions": {}, "nodes": {"text": {"program": "1", "models": models}}}
+
+        with mock.patch.object(batches, "_dora", dora), mock.patch.object(batches.outcome, "read", read):
+            try:
+                return batches.run(self.graph, batch, others, lambda _: None)
+            finally:
+                self.kept = batch.kept.is_file()
+
+    def test_a_run_of_other_models_than_the_others_ends_the_evaluation(self):
+        first = self.run_with({"text/model.onnx": "1"}, [])
+        self.assertTrue(self.kept)
+        self.run_with({"text/model.onnx": "1"}, [first])
+        with self.assertRaisesRegex(EvaluationError, "changed while this ran: text;"):
+            self.run_with({"text/model.onnx": "2"}, [first])
+        self.assertFalse(self.kept)
+        # An outcome of earlier, of a model that has come back, is not of this evaluation either.
+        with self.assertRaisesRegex(EvaluationError, "changed while this ran: text;"):
+            batches.require_alike({"nodes": {"text": {"program": "2", "models": {"text/model.onnx": "1"}}}}, [first])
+
+    def test_a_program_or_recording_that_changes_meanwhile_ends_the_evaluation(self):
+        recording = self.rows[0].file
+        with self.assertRaisesRegex(EvaluationError, f"changed while this ran: {recording};"):
+            self.run_with({}, [], lambda: tone(recording, 0.2))
+        self.assertFalse(self.kept)
 
     def test_a_stop_by_force_leaves_no_node_running(self):
         # Like dora, with nodes in process groups of their own; it does not hear Ctrl-C.

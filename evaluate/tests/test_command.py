@@ -88,6 +88,8 @@ class Command(unittest.TestCase):
         self.assertGreater(report["voice_activity"]["vad/speech"]["frames"]["as delivered"]["accuracy"]["value"], 0.5)
         self.assertGreater(report["latency_ms"]["decoder"]["worked"]["p50"], 0)
         self.assertGreater(report["cost"]["processor_seconds_per_audio_second"], 0)
+        # Whatever can change a result is known: in so short a run nothing but its results tells what fusion has loaded.
+        self.assertEqual(set(report["nodes"]["fusion"]["models"]), {"fusion/config.json"})
         with (self.output / "files.csv").open() as file:
             texts = {Path(row["file"]).name: row["decoder/transcript: text"] for row in csv.DictReader(file)}
         self.assertEqual(texts["LJ001-0008.flac"], "has never been surpassed.")
@@ -158,7 +160,7 @@ class Command(unittest.TestCase):
     def test_reference_segments_are_compared_with_a_length_that_only_the_source_knows(self):
         rows = {name: Row(name, Path(f"{name}.m4a"), speech=((0.0, end),)) for name, end in (("a", 1.0), ("b", 1000.0))}
         labels, sessions = Labels("set", list(rows.values())), {name: session() for name in rows}
-        found = command_line._usable(labels, Batch(self.folder, rows), sessions)
+        found = command_line._usable(labels, Batch(self.folder, rows, {}), sessions)
         self.assertEqual(list(found), ["a"])
         (wrong,) = labels.wrong
         self.assertEqual(wrong.where, "b")

@@ -17,6 +17,16 @@ def rewritten(graph: graphs.Graph) -> dict[str, dict]:
     return {node["id"]: node for node in yaml.safe_load(graphs.rewrite(graph, PLACES))["nodes"]}
 
 
+def recorded(graph: graphs.Graph) -> tuple[set[str], set[str]]:
+    """The outputs of which a recording has the messages, and those of which it has digests."""
+    recorder = rewritten(graph)["evaluation-recorder"]
+    folder, replace, *options = recorder["args"].split()
+    digests = set(options[1::2])
+    assert (folder, replace, set(options[::2])) == ("/o/recording", "--replace", {"--digests"})
+    wires = {wire["source"] for wire in recorder["inputs"].values()}
+    return wires - digests, digests
+
+
 def before(graph: graphs.Graph) -> dict[str, dict]:
     return {node["id"]: node for node in graph.yaml["nodes"]}
 
@@ -34,10 +44,9 @@ class Rewriting(unittest.TestCase):
             old, new = before(graph), rewritten(graph)
             self.assertEqual(new.pop("source")["args"], "/o/audio --pace fast --progress never", name)
             self.assertEqual(new.pop("sink")["args"], "--format none --output /o/results.jsonl", name)
-            recorder = new.pop("evaluation-recorder")
-            self.assertEqual(recorder["args"], "/o/recording --replace")
-            wires = {wire["source"] for wire in recorder["inputs"].values()}
-            self.assertLessEqual({"source/audio", "vad/speech", "acoustic/emotion", "text/emotion"}, wires, name)
+            new.pop("evaluation-recorder")
+            messages, _ = recorded(graph)
+            self.assertLessEqual({"source/audio", "vad/speech", "acoustic/emotion", "text/emotion"}, messages, name)
             self.assertEqual(new, {node: old[node] for node in new}, name)
             self.assertEqual(graph.lacks(), [])
 
@@ -63,11 +72,40 @@ class Rewriting(unittest.TestCase):
             graph = graphs.read(REPOSITORY / name)
             self.assertEqual(graph.transcripts, ["decoder/transcript"], name)
             self.assertEqual(graph.emotions, ["acoustic/emotion", "text/emotion"], name)
-            (recorder,) = (node for node in rewritten(graph).values() if node["id"] == "evaluation-recorder")
-            wires = {wire["source"] for wire in recorder["inputs"].values()}
-            self.assertEqual(wires, {graph.audio, *graph.speech, *graph.transcripts, *graph.emotions}, name)
+            messages, _ = recorded(graph)
+            self.assertEqual(messages, {graph.audio, *graph.speech, *graph.transcripts, *graph.emotions}, name)
             # The stages go on working ahead.
             self.assertIn("preview", rewritten(graph)["decoder"]["outputs"], name)
+
+    def test_the_recorder_hears_what_each_of_our_nodes_has_loaded(self):
+        for path in sorted((REPOSITORY / "dataflows").glob("*.yml")):
+            if path.name == "two-sources.yml":
+                continue
+            graph = graphs.read(path)
+            messages, digests = recorded(graph)
+            self.assertLessEqual({graph.sentiment, graph.watermark}, digests, path)
+            # Of operators nothing is heard.
+            givers = {node["id"] for node in graph.yaml["nodes"] if node.get("outputs")}
+            self.assertEqual({wire.partition("/")[0] for wire in messages | digests}, givers, path)
+
+    def test_outputs_of_operators_are_recorded_with_the_operator_in_their_names(self):
+        whole = yaml.safe_load((REPOSITORY / "dataflow.yml").read_text())
+        vad = next(node for node in whole["nodes"] if node["id"] == "vad")
+        wires = {key: vad.pop(key) for key in ("inputs", "input_types", "outputs", "output_types")}
+        del vad["path"], vad["args"]
+        for given, name in (({}, "op"), ({"id": "gate"}, "gate")):
+            vad["operator"] = {**given, "python": "gate.py", **wires}
+            graph = self.read(yaml.safe_dump(whole))
+            self.assertEqual(graph.speech, ["vad/speech"])
+            self.assertEqual(graphs.topic(graph, "vad/speech"), f"vad/{name}/speech")
+            self.assertEqual(graphs.topic(graph, graph.sentiment), "fusion/sentiment")
+
+    def test_fusion_waits_for_all_inputs(self):
+        for name in ("dataflows/live.yml", "dataflows/gateway.yml"):
+            graph = graphs.read(REPOSITORY / name)
+            self.assertIn("--patience text=", before(graph)["fusion"]["args"])
+            args = rewritten(graph)["fusion"]["args"]
+            self.assertEqual(args, "--model fusion --weighting learned --provisional-from acoustic")
 
     def test_estimates_that_are_ahead_are_not_measured_without_fusion_either(self):
         whole = yaml.safe_load((REPOSITORY / "dataflows/rehearsal.yml").read_text())
@@ -112,6 +150,20 @@ class Rewriting(unittest.TestCase):
         self.assertEqual(rewritten(graph)["vad"]["args"], "--detector energy")
         with self.assertRaisesRegex(EvaluationError, "has no node vda; it has source, vad"):
             graphs.read(REPOSITORY / "dataflow.yml", {"vda": "--detector energy"})
+
+    def test_arguments_that_a_run_would_be_without_are_refused(self):
+        for name, node, given, words in (
+            ("dataflow.yml", "sink", "--format json", "an evaluation has a sink of its own in the place of sink"),
+            ("dataflows/record.yml", "recorder", "", "has a recorder of its own"),
+            ("dataflow.yml", "source", "a.wav --frame-samples 512 --pace fast", "leave `a.wav --pace fast` out"),
+            ("dataflows/live.yml", "microphone", "--device hw:0", "the source takes the place of microphone"),
+            ("dataflow.yml", "fusion", "--model fusion --patience=text=400", "leave `--patience=text=400` out"),
+        ):
+            with self.assertRaisesRegex(EvaluationError, words):
+                graphs.read(REPOSITORY / name, {node: given})
+        graph = graphs.read(REPOSITORY / "dataflow.yml", {"source": "--frame-samples 512", "fusion": ""})
+        self.assertIn("--frame-samples 512", rewritten(graph)["source"]["args"])
+        self.assertEqual(rewritten(graph)["fusion"]["args"], "")
 
     def test_graphs_that_cannot_be_measured(self):
         with self.assertRaisesRegex(EvaluationError, "found: first, second"):

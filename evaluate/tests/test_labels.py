@@ -115,6 +115,18 @@ class Tables(Case):
         )
 
 
+    def test_folds_are_by_speaker(self):
+        named = [labels.Row(f"{place}", Path(f"{place}.wav"), speaker=f"{place % 5:02}") for place in range(20)]
+        found = labels.Labels("set", list(named))
+        labels.fold(found, 2)
+        of_speakers = {row.speaker: row.fold for row in found.rows}
+        self.assertEqual(of_speakers, {"00": 1, "01": 2, "02": 1, "03": 2, "04": 1})
+        with self.assertRaisesRegex(EvaluationError, "has 5 speakers"):
+            labels.fold(labels.Labels("set", list(named)), 6)
+        with self.assertRaisesRegex(EvaluationError, "folds are by speaker, and x.csv:2 has none"):
+            labels.fold(labels.Labels("set", [*named, labels.Row("x.csv:2", Path("x.wav"))]), 2)
+
+
 class Adapters(Case):
     def test_ravdess_names(self):
         for name in (

@@ -161,6 +161,11 @@ class Words(unittest.TestCase):
         self.assertEqual(words.compare("", "thank you").insertions, 2)
         self.assertEqual(words.compare("thank you", "").deletions, 2)
 
+    def test_all_apostrophes_are_one(self):
+        for other in "’‘´`\x92":
+            self.assertEqual(words.compare("I don't think he's gone", f"I don{other}t think he{other}s gone").errors, 0)
+            self.assertEqual(words.compare(f"I don{other}t", "I do not").errors, 0)
+
     def test_a_set_s_rate_is_that_of_all_words(self):
         errors = [
             words.compare("a dog", "a cat"),

@@ -29,6 +29,15 @@ class Score(unittest.TestCase):
         found = voice_activity.pairs([(1.0, 2.0), (2.2, 3.0)], [(0.9, 3.1), (5.0, 6.0)])
         numpy.testing.assert_allclose(found, [(-0.1, 1.1)])
 
+    def test_medians_are_those_of_errors_that_count_several_times(self):
+        errors = [-0.3, 0.1, 0.2, 0.5]
+        measure = voice_activity.medians(errors)
+        for counts in ([1, 1, 1, 1], [3, 0, 1, 1], [0, 0, 0, 2], [1, 2, 0, 1]):
+            repeated = numpy.repeat(errors, counts)
+            found = measure(numpy.array([counts], dtype=float))
+            numpy.testing.assert_allclose(found["median"], [numpy.median(repeated)])
+            numpy.testing.assert_allclose(found["absolute_median"], [numpy.median(numpy.abs(repeated))])
+
     def test_padding_is_cut_off(self):
         self.assertEqual(voice_activity.trim([(1.0, 2.0), (3.0, 3.3)], 0.25, 0.125), [(1.25, 1.875)])
 

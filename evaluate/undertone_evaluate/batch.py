@@ -1,7 +1,7 @@
 """Batches of recordings through the graph with `dora run`; a batch that is complete is not run again.
 
 A batch has a folder in the output: `audio` (links to its recordings), `log.txt`, and, when it is complete,
-`outcome.json`. Its name is a digest of the graph, the programs, and the contents of the recordings.
+`outcome.json`. Its name is a digest of the graph, the programs, the files that arguments name, and the recordings.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from .hashing import sha256
 from .labels import Row
 
 # Changes when what is kept of a batch does.
-FORMAT = 1
+FORMAT = 2
 ACTIVATE = REPOSITORY / ".venv/bin/activate"
 # Nothing has come of a graph for so long: it hangs.
 PATIENCE_SECONDS = 300.0
@@ -42,6 +42,8 @@ class Batch:
 
     folder: Path
     rows: dict[str, Row]
+    # The programs and recordings that it is named after, with their SHA-256.
+    contents: dict[Path, str]
 
     @property
     def kept(self) -> Path:
@@ -70,14 +72,17 @@ def without(graph: Graph, batch: Batch, row: Row, output: Path) -> Batch | None:
 
 def _batch(graph: Graph, rows: list[Row], output: Path) -> Batch:
     named = {f"{place:06}-{_plain(row.file.stem)}": row for place, row in enumerate(rows, 1)}
+    programs = {file: sha256(file) for file in graphs.programs(graph)}
+    recordings = {row.file: sha256(row.file) for row in rows}
     identity = [
         FORMAT,
         graphs.rewrite(graph, Places("audio", "results", "recording")),
-        [sha256(file) for file in graphs.programs(graph)],
-        [[name, sha256(row.file)] for name, row in named.items()],
+        list(programs.values()),
+        [sha256(file) for file in graphs.given(graph)],
+        list(zip(named, recordings.values(), strict=True)),
     ]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    return Batch(output / "batches" / digest[:16], named)
+    return Batch(output / "batches" / digest[:16], named, programs | recordings)
 
 
 def _plain(stem: str) -> str:
@@ -98,8 +103,15 @@ def complete(graph: Graph, batch: Batch) -> dict | None:
     return kept if all(same) else None
 
 
-def run(graph: Graph, batch: Batch, seen: Callable[[int], None]) -> dict:
-    """Runs the graph on a batch and keeps its outcome; `seen` is told how many recordings have had a result."""
+def require_alike(kept: dict, others: list[dict]) -> None:
+    """Ends an evaluation of which one outcome is of other programs or models than the others, which are alike."""
+    if changed := _unlike(kept, others):
+        raise _mixed(changed)
+
+
+def run(graph: Graph, batch: Batch, others: list[dict], seen: Callable[[int], None]) -> dict:
+    """Runs the graph on a batch and keeps its outcome, if it is of the same programs and models as the others of the
+    evaluation; `seen` is told how many recordings have had a result."""
     shutil.rmtree(batch.folder, ignore_errors=True)
     (batch.folder / "audio").mkdir(parents=True)
     for name, row in batch.rows.items():
@@ -111,6 +123,9 @@ def run(graph: Graph, batch: Batch, seen: Callable[[int], None]) -> dict:
     if code != 0:
         raise _failure(graph, batch, code, log)
     found = outcome.read(graph, list(batch.rows), Path(places.results), Path(places.recording))
+    if changed := _changed(batch) + _unlike(found, others):
+        shutil.rmtree(batch.folder)
+        raise _mixed(changed)
     kept = {"format": FORMAT, **found, "cost": cost}
     partial = batch.kept.with_suffix(".partial")
     partial.write_text(json.dumps(kept), encoding="utf-8")
@@ -119,6 +134,31 @@ def run(graph: Graph, batch: Batch, seen: Callable[[int], None]) -> dict:
     shutil.rmtree(places.recording)
     Path(places.results).unlink(missing_ok=True)
     return kept
+
+
+def _changed(batch: Batch) -> list[str]:
+    """The programs and recordings that are no longer as they were before the run."""
+    sha256.cache_clear()
+    return [str(file) for file, digest in batch.contents.items() if not file.is_file() or sha256(file) != digest]
+
+
+def _unlike(found: dict, others: list[dict]) -> list[str]:
+    """The nodes that ran another program or other models than in the others."""
+    if not others:
+        return []
+    before, now = _loaded(others[0]), _loaded(found)
+    return [name for name in now if now[name] != before.get(name)]
+
+
+def _loaded(outcome: dict) -> dict[str, tuple]:
+    return {name: (node.get("program"), node.get("models")) for name, node in outcome["nodes"].items()}
+
+
+def _mixed(changed: list[str]) -> EvaluationError:
+    return EvaluationError(
+        f"programs, models or recordings changed while this ran: {', '.join(changed)}; leave them as they are, and "
+        "give the command again"
+    )
 
 
 def _processor_seconds() -> float:

@@ -36,6 +36,11 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments[:1] == ["mixtures"]:
             mixtures.main(arguments[1:])
+        elif arguments[:1] == ["fit"]:
+            # What it fits with takes half a second to load.
+            from . import fitting
+
+            fitting.main(arguments[1:])
         else:
             evaluate(parser().parse_args(arguments))
     except (EvaluationError, OSError) as error:
@@ -69,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--graph", type=Path, default=default, metavar="YAML", help="any graph (default: dataflow.yml)")
     whole.add_argument("--args", action="append", default=[], metavar="NODE=ARGUMENTS", help="a node's other arguments")
     whole.add_argument("--speakers", metavar="NAME,NAME", help="only these speakers")
+    folds = "speakers in so many folds, each with a graph of its own: `{fold}` in --args is its number, from 1"
+    whole.add_argument("--folds", type=positive, metavar="COUNT", help=folds)
     whole.add_argument("--classes", type=_names, default=CLASSES, metavar="NAME,NAME", help="the sentiments")
     whole.add_argument("--batch", type=positive, default=50, metavar="COUNT", help="recordings a run of the graph (50)")
     collar = {"type": _collar, "default": tuple(ms / 1000 for ms in COLLAR_MS), "metavar": "MS,MS"}
@@ -98,16 +105,20 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace, output: Path) -> None:
     overrides = dict(_override(text) for text in options.args)
-    graph = graphs.read(options.graph, overrides)
+    folds = range(1, options.folds + 1) if options.folds else [None]
+    of_folds = {fold: graphs.read(options.graph, _of_fold(overrides, fold)) for fold in folds}
     labels = _labels(options)
     _require_rows(labels, labels.rows)
-    sessions, runs = _run(graph, labels, options.batch, output)
+    if options.folds:
+        sets.fold(labels, options.folds)
+    sessions, runs = _run(of_folds, labels, options.batch, output)
     # Plots take a second to load, which a mistyped name should not wait for.
     from . import markdown, plots, report
 
     rows = [row for row in labels.rows if row.where in sessions]
     _require_rows(labels, rows)
     found = [sessions[row.where] for row in rows]
+    graph = of_folds[folds[0]]
     run = report.Run(graph, labels, rows, found, runs, options.classes, options.collar, overrides)
     whole, predictions = report.build(run)
     _write_table(output / "files.csv", report.table(run, predictions))
@@ -141,6 +152,13 @@ def _override(text: str) -> tuple[str, str]:
     if not equals or not node:
         raise EvaluationError(f"`--args {text}` is not NODE=ARGUMENTS, as `vad=--detector energy`")
     return node, arguments
+
+
+def _of_fold(overrides: dict[str, str], fold: int | None) -> dict[str, str]:
+    """The arguments with the number of the fold in them."""
+    if fold is None:
+        return overrides
+    return {node: given.replace("{fold}", str(fold)) for node, given in overrides.items()}
 
 
 def _require_rows(labels: Labels, rows: list[Row]) -> None:
@@ -184,26 +202,41 @@ def _choose(labels: Labels, speakers: list[str]) -> None:
     labels.name += f", speakers {', '.join(speakers)}"
 
 
-def _run(graph: Graph, labels: Labels, size: int, output: Path) -> tuple[dict[str, dict], list[dict]]:
+def _run(graphs_by_fold: dict, labels: Labels, size: int, output: Path) -> tuple[dict[str, dict], list[dict]]:
     """The sessions by their rows' places, and all outcomes; recordings that a node refuses become wrong."""
     sessions, runs = {}, []
     with _bar(len(labels.rows), "through the graph") as bar:
-        for batch in batches.plan(graph, labels.rows, size, output):
-            done = bar.n
-            size_before = len(batch.rows)
-            while batch is not None:
-                kept = batches.complete(graph, batch)
-                try:
-                    kept = kept or batches.run(graph, batch, lambda count, done=done: bar.update(done + count - bar.n))
-                except batches.RecordingRefused as refusal:
-                    labels.wrong.append(Wrong(refusal.row.where, str(refusal.row.file), refusal.reason))
-                    batch = batches.without(graph, batch, refusal.row, output)
-                    continue
-                runs.append(kept)
-                sessions |= _usable(labels, batch, kept["sessions"])
-                break
-            bar.update(done + size_before - bar.n)
+        for fold, graph in graphs_by_fold.items():
+            rows = [row for row in labels.rows if row.fold == fold]
+            runs += _run_fold(graph, rows, labels, size, output, sessions, bar)
     return sessions, runs
+
+
+def _run_fold(
+    graph: Graph, rows: list[Row], labels: Labels, size: int, output: Path, sessions: dict[str, dict], bar
+) -> list[dict]:
+    """The outcomes of rows that go through one graph, whose sessions come to the others'."""
+    runs: list[dict] = []
+    for batch in batches.plan(graph, rows, size, output):
+        done = bar.n
+        size_before = len(batch.rows)
+        while batch is not None:
+            kept = batches.complete(graph, batch)
+            try:
+                if kept:
+                    batches.require_alike(kept, runs)
+                else:
+                    seen = lambda count, done=done: bar.update(done + count - bar.n)
+                    kept = batches.run(graph, batch, runs, seen)
+            except batches.RecordingRefused as refusal:
+                labels.wrong.append(Wrong(refusal.row.where, str(refusal.row.file), refusal.reason))
+                batch = batches.without(graph, batch, refusal.row, output)
+                continue
+            runs.append(kept)
+            sessions |= _usable(labels, batch, kept["sessions"])
+            break
+        bar.update(done + size_before - bar.n)
+    return runs
 
 
 def _usable(labels: Labels, batch: batches.Batch, sessions: dict[str, dict]) -> dict[str, dict]:

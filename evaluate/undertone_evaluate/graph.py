@@ -6,7 +6,8 @@ and `input_types`, and by their programs. Everything between the audio and the r
 
 import copy
 import shlex
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,8 @@ PROGRAMS = REPOSITORY / "target/release"
 TYPES = "undertone/speech/v1/"
 # The source's arguments that say how to send, not what; with how many values.
 KEPT = {"--frame-samples": 1, "--lead-seconds": 1, "--tolerate-corruption": 0}
+# Fusion's argument that is left out: what waits in a queue, behind recordings as fast as they go, is not late.
+PATIENCE = {"--patience": 1}
 # Covers what a source may be ahead of the results, in frames of any length.
 QUEUE = 10_000
 
@@ -47,7 +50,6 @@ class Graph:
     # The final results, None in a graph without fusion.
     sentiment: str | None
     watermark: str
-    changed: list[str] = field(default_factory=list)
 
     def lacks(self) -> list[str]:
         """What cannot be measured on this graph, in words."""
@@ -77,6 +79,8 @@ def read(path: Path, overrides: dict[str, str] | None = None) -> Graph:
     types = _types(nodes)
     source = _source(path, nodes, types)
     sentiment = _sentiment(path, nodes, types)
+    for name in overrides or {}:
+        _require_used(nodes[names.index(name)], source, sentiment)
     fused = {wire for node in nodes if _gives(node, types, "Sentiment") for wire in _wires(node).values()}
     emotions = _of(types, "Emotion")
     watermarks = _of(types, "Watermark")
@@ -110,6 +114,8 @@ def _turned(graph: Graph, places: Places) -> dict:
     for node in whole["nodes"]:
         if node["id"] == graph.source["id"]:
             _send(node, graph, places)
+        if _program(node) == "fusion":
+            _wait_for_all(node)
     if graph.sentiment:
         _write_results(whole["nodes"], graph.sentiment, places)
     whole["nodes"].append(_recorder(graph, places))
@@ -117,14 +123,51 @@ def _turned(graph: Graph, places: Places) -> dict:
 
 
 def programs(graph: Graph) -> list[Path]:
-    """The files of the programs and libraries that the rewritten graph runs, as far as they are files."""
+    """The programs, scripts and libraries that the rewritten graph runs, as far as they are files."""
     folder = graph.path.resolve().parent
     nodes = _turned(graph, Places("", "", ""))["nodes"]
-    named = [node.get("path") or (node.get("operator") or {}).get("shared-library") for node in nodes]
-    files = [folder / name for name in named if name]
+    named = [name for node in nodes for name in (node.get("path"), _script(folder, node), *_operators(node)) if name]
+    files = [folder / name for name in named]
     # Operators are named without what the system puts around the name of a library.
     files += [file.with_name(f"lib{file.name}.so") for file in files]
-    return [file for file in files if file.is_file()]
+    return [file for file in files if is_there(Path.is_file, file)]
+
+
+def given(graph: Graph) -> list[Path]:
+    """The files that arguments name; a node may write some of them. Not those of our own programs, which tell what they
+    have loaded."""
+    folder = graph.path.resolve().parent
+    words = [word for node in graph.yaml["nodes"] if not _is_ours(folder, node) for word in arguments(node)]
+    files = [folder / part for word in words for part in (word, word.partition("=")[2]) if part]
+    return [file for file in files if is_there(Path.is_file, file)]
+
+
+def told(graph: Graph) -> dict[str, str]:
+    """Of each node that runs a program of ours an output, if it has one: its messages tell what it has loaded."""
+    folder, nodes = graph.path.resolve().parent, graph.yaml["nodes"]
+    ours = {node["id"] for node in nodes if _is_ours(folder, node)}
+    found = {}
+    for wire in [*_measured(graph), *_joined(graph), *filter(_is_final, _types(nodes))]:
+        name = wire.partition("/")[0]
+        if name in ours:
+            found.setdefault(name, wire)
+    return found
+
+
+def topic(graph: Graph, wire: str) -> str:
+    """What dora, and so a recording, calls an output: that of an operator has the operator's name in it."""
+    name, _, output = wire.partition("/")
+    operators = {node["id"]: node["operator"] for node in graph.yaml["nodes"] if isinstance(node.get("operator"), dict)}
+    return f"{name}/{operators[name].get('id') or 'op'}/{output}" if name in operators else wire
+
+
+def is_there(kind: Callable[[Path], bool], path: Path) -> bool:
+    """Whether a path is of a kind, as `Path.is_file`, where it may be no path at all."""
+    try:
+        return kind(path)
+    except OSError:
+        # Such as a text that is too long for one.
+        return False
 
 
 def arguments(node: dict) -> list[str]:
@@ -148,12 +191,26 @@ def _send(node: dict, graph: Graph, places: Places) -> None:
 
 
 def _kept(node: dict) -> list[str]:
-    words, kept = arguments(node), []
-    for place, word in enumerate(words):
+    return _parted(arguments(node), KEPT)[0]
+
+
+def _wait_for_all(node: dict) -> None:
+    """Makes fusion do without no input."""
+    patience, others = _parted(arguments(node), PATIENCE)
+    if patience:
+        node["args"] = shlex.join(others)
+
+
+def _parted(words: list[str], options: dict[str, int]) -> tuple[list[str], list[str]]:
+    """The words that are one of the options, with its values, and all others."""
+    parts, left = ([], []), 0
+    for word in words:
         name, equals, _ = word.partition("=")
-        if name in KEPT:
-            kept += words[place : place + 1 + (0 if equals else KEPT[name])]
-    return kept
+        if not left and name in options:
+            left = 1 + (0 if equals else options[name])
+        parts[not left].append(word)
+        left = max(left - 1, 0)
+    return parts
 
 
 def _write_results(nodes: list[dict], sentiment: str, places: Places) -> None:
@@ -169,14 +226,50 @@ def _write_results(nodes: list[dict], sentiment: str, places: Places) -> None:
 
 
 def _recorder(graph: Graph, places: Places) -> dict:
-    wires = dict.fromkeys([graph.audio, *graph.speech, *graph.transcripts, *graph.emotions])
-    text = shlex.join([places.recording, "--replace"])
-    return _node("evaluation-recorder", "recorder", text, {wire.replace("/", "-"): wire for wire in wires})
+    measured = _measured(graph)
+    others = [wire for wire in dict.fromkeys([*_joined(graph), *told(graph).values()]) if wire not in measured]
+    # Nothing of them is read but what their nodes tell of themselves.
+    digests = [word for wire in others for word in ("--digests", topic(graph, wire))]
+    text = shlex.join([places.recording, "--replace", *digests])
+    inputs = {wire.replace("/", "-"): wire for wire in [*measured, *others]}
+    return _node("evaluation-recorder", "recorder", text, inputs)
+
+
+def _measured(graph: Graph) -> list[str]:
+    """The outputs of which the messages are read."""
+    return list(dict.fromkeys([graph.audio, *graph.speech, *graph.transcripts, *graph.emotions]))
+
+
+def _joined(graph: Graph) -> list[str]:
+    """The outputs of what gives the results."""
+    return [wire for wire in (graph.sentiment, graph.watermark) if wire]
 
 
 def _node(name: str, program: str, text: str, inputs: dict[str, str]) -> dict:
     wires = {key: {"source": wire, "queue_size": QUEUE} for key, wire in inputs.items()}
     return {"id": name, "path": str(PROGRAMS / program), "args": text, "inputs": wires}
+
+
+def _script(folder: Path, node: dict) -> str | None:
+    """What an interpreter runs, as in `path: python`: the first word that is no option."""
+    if not node.get("path") or (folder / node["path"]).is_file():
+        return None
+    return next((word for word in arguments(node) if not word.startswith("-")), None)
+
+
+def _operators(node: dict) -> list[str | None]:
+    """The libraries and Python files of a node's operators."""
+    operators = [node.get("operator"), *(node.get("operators") or [])]
+    return [_code(operator) for operator in operators if isinstance(operator, dict)]
+
+
+def _code(operator: dict) -> str | None:
+    python = operator.get("python")
+    return operator.get("shared-library") or (python.get("source") if isinstance(python, dict) else python)
+
+
+def _is_ours(folder: Path, node: dict) -> bool:
+    return (folder / str(node.get("path") or "")).resolve().parent == PROGRAMS.resolve()
 
 
 def _program(node: dict) -> str:
@@ -195,7 +288,7 @@ def _wires(node: dict) -> dict[str, str]:
 
 
 def _types(nodes: list[dict]) -> dict[str, str]:
-    """The types of all outputs that have one, from those who give and those who take them, without the folder."""
+    """Our types of outputs, from those who give and those who take them, without the folder."""
     found = {}
     for node in nodes:
         wires, types = _wires(node), _ports(node).get("input_types") or {}
@@ -203,16 +296,40 @@ def _types(nodes: list[dict]) -> dict[str, str]:
     for node in nodes:
         found |= {f"{node['id']}/{key}": kind for key, kind in (_ports(node).get("output_types") or {}).items()}
     there = {f"{node['id']}/{output}" for node in nodes for output in _ports(node).get("outputs") or []}
-    return {wire: str(kind).rpartition("/")[2] for wire, kind in found.items() if wire in there}
+    ours = {wire: str(kind) for wire, kind in found.items() if wire in there and str(kind).startswith(TYPES)}
+    return {wire: kind.removeprefix(TYPES) for wire, kind in ours.items()}
 
 
 def _of(types: dict[str, str], kind: str) -> list[str]:
-    """The outputs of a type, but those named `preview`: they are ahead of the others, and nothing in them is final."""
-    return [wire for wire, there in types.items() if there == kind and not wire.endswith("/preview")]
+    """The outputs of a type that are final."""
+    return [wire for wire, there in types.items() if there == kind and _is_final(wire)]
+
+
+def _is_final(wire: str) -> bool:
+    """Whether an output is not named `preview`, as those are that are ahead of the others."""
+    return not wire.endswith("/preview")
 
 
 def _gives(node: dict, types: dict[str, str], kind: str) -> list[str]:
     return [wire for wire in _of(types, kind) if wire.partition("/")[0] == node["id"]]
+
+
+def _require_used(node: dict, source: dict, sentiment: str | None) -> None:
+    """Refuses arguments that a run would be without, so that no report says that it had them."""
+    name, program = node["id"], _program(node)
+    words, unused, why = arguments(node), [], ""
+    if program == "recorder" or (program == "sink" and sentiment in _wires(node).values()):
+        raise EvaluationError(f"`--args {name}=…`: an evaluation has a {program} of its own in the place of {name}")
+    if node is source and program == "source":
+        unused = _parted(words, KEPT)[1]
+        why = f"the source sends the recordings; of its arguments only {', '.join(KEPT)} are taken"
+    elif node is source:
+        unused, why = words, f"the source takes the place of {name}, without its arguments"
+    elif program == "fusion":
+        unused = _parted(words, PATIENCE)[0]
+        why = "recordings go as fast as the graph takes them, so nothing is late"
+    if unused:
+        raise EvaluationError(f"`--args {name}=…`: leave `{shlex.join(unused)}` out: {why}")
 
 
 def _source(path: Path, nodes: list[dict], types: dict[str, str]) -> dict:

@@ -6,7 +6,7 @@ A row that cannot be trusted becomes a `Wrong` with its place and the reason, an
 import csv
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import EvaluationError
@@ -14,7 +14,10 @@ from .errors import EvaluationError
 CLASSES = ("negative", "neutral", "positive")
 COLUMNS = ("file", "transcript", "sentiment", "emotion", "speaker", "gender", "intensity", "speech")
 # What nodes/source takes for a recording.
-EXTENSIONS = frozenset("wav wave flac mp3 ogg oga opus m4a m4b aac alac aif aiff caf amr wma mka".split())
+EXTENSIONS = frozenset(
+    "wav wave flac mp3 ogg oga opus m4a m4b aac alac aif aiff caf amr wma mka "
+    "mp4 webm mkv mp2 aifc au snd w64 wv ape spx sph 3gp".split()
+)
 # What a reference segment may go beyond the recording's end: lengths are rounded, and padding of a codec is cut off.
 BEYOND_SECONDS = 0.1
 
@@ -33,6 +36,8 @@ class Row:
     intensity: str | None = None
     # Reference segments of speech, (start, end) in seconds; no segments and not None: there is no speech.
     speech: tuple[tuple[float, float], ...] | None = None
+    # From 1, where each fold goes through a graph of its own.
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -275,3 +280,15 @@ def _problem(row: Row, files: dict[Path, str]) -> str:
     if row.file.resolve() in files:
         return f"the same file as in {files[row.file.resolve()]}"
     return ""
+
+
+def fold(labels: Labels, count: int) -> None:
+    """Gives each row its fold: speakers in the order of their names, in turn."""
+    missing = [row for row in labels.rows if not row.speaker]
+    speakers = sorted({row.speaker for row in labels.rows if row.speaker})
+    if missing:
+        raise EvaluationError(f"`--folds {count}`: folds are by speaker, and {missing[0].where} has none")
+    if len(speakers) < count:
+        raise EvaluationError(f"`--folds {count}`: {labels.name} has {len(speakers)} speakers")
+    of_speaker = {speaker: place % count + 1 for place, speaker in enumerate(speakers)}
+    labels.rows = [replace(row, fold=of_speaker[row.speaker]) for row in labels.rows]

@@ -12,6 +12,7 @@ NAMES = {
     "log_loss": "log-loss (nats)",
 }
 SHARES = ("accuracy", "uar", "macro_f1", "weighted_f1", "ece")
+HAPPENED = {"gap": "audio was lost", "late": "something was done with less effort"}
 LISTED = 50
 NOTHING = "–"
 
@@ -21,11 +22,13 @@ def write(report: dict, plots: dict[str, str]) -> str:
     parts = [
         _head(report),
         _classification(report["classification"], plots),
+        _folds(report["folds"]),
         _confusions(report["classification"], plots),
         _words(report),
         _groups(report["groups"], plots),
         _voice_activity(report["voice_activity"]),
         _answers(report["results"]),
+        _exceptions(report["exceptions"]),
         _latency(report["latency_ms"], plots),
         _cost(report),
         _wrong(report["labels"]),
@@ -57,8 +60,23 @@ def _classification(found: list[dict], plots: dict[str, str]) -> str:
     rows += [["… without a prediction", *(str(len(one["without_prediction"])) for one in found)]]
     for key, name in NAMES.items():
         rows.append([name, *(interval(one["metrics"][key], key in SHARES) for one in found)])
-    text = "## How well it tells\n\n" + _table(["", *names], rows)
+    text = "## How well it tells\n\n" + table(["", *names], rows)
     return text + _picture(plots, "reliability") + _picture(plots, "risk_coverage")
+
+
+def _folds(found: list[dict]) -> str:
+    if not found:
+        return ""
+    names = [one["name"] if one["target"] == "sentiment" else f"{one['name']}, {one['target']}" for one in found]
+    rows = [[NAMES[key], *(_spread(one["metrics"][key], key in SHARES) for one in found)] for key in NAMES]
+    count = len(found[0]["metrics"]["uar"]["values"])
+    return f"## Folds\n\nMean and deviation over {count} folds by speaker.\n\n" + table(["", *names], rows)
+
+
+def _spread(over_folds: dict, share: bool) -> str:
+    factor, digits = (100, 1) if share else (1, 3)
+    mean, deviation = factor * over_folds["mean"], factor * over_folds["deviation"]
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}{' %' if share else ''}"
 
 
 def _confusions(found: list[dict], plots: dict[str, str]) -> str:
@@ -70,7 +88,7 @@ def _confusions(found: list[dict], plots: dict[str, str]) -> str:
             for place, (name, counts) in enumerate(zip(confusion["classes"], confusion["files"], strict=True))
         ]
         header = [f"{one['name']}: labelled", *(f"→ {name}" for name in confusion["predicted"]), "recall"]
-        parts.append(_table(header, rows))
+        parts.append(table(header, rows))
     return "## Confusion\n\n" + "\n\n".join(parts) + _picture(plots, "confusion") if parts else ""
 
 
@@ -88,7 +106,7 @@ def _words(report: dict) -> str:
         for wire, one in report["words"].items()
     ]
     header = ["", "files", "words", "errors", "word error rate", "substituted", "deleted", "inserted"]
-    return f"## Words\n\n{_table(header, rows)}\n\nBoth texts normalised by {report['normaliser']}."
+    return f"## Words\n\n{table(header, rows)}\n\nBoth texts normalised by {report['normaliser']}."
 
 
 def _groups(groups: dict, plots: dict[str, str]) -> str:
@@ -113,7 +131,7 @@ def _group(column: str, found: dict) -> str:
     more = (
         f"\n\nThe {LISTED} with the most files of {len(found)}; all are in report.json." if len(found) > LISTED else ""
     )
-    return _table([header[place] for place in kept], [[row[place] for place in kept] for row in rows]) + more
+    return table([header[place] for place in kept], [[row[place] for place in kept] for row in rows]) + more
 
 
 def _voice_activity(found: dict) -> str:
@@ -127,9 +145,9 @@ def _voice_activity(found: dict) -> str:
         parts.append(
             f"`{wire}`: {one['found_segments']} segments for {one['reference_segments']} of the reference in "
             f"{one['files']} files, {one['matched_segments']} of them matched.\n\n"
-            + _table(["frames of 10 ms", "accuracy", "missed speech", "false alarms"], rows)
+            + table(["frames of 10 ms", "accuracy", "missed speech", "false alarms"], rows)
             + "\n\n"
-            + _table(["matched segments", "median", "median of |error|", "90th percentile of |error|"], _edges(one))
+            + table(["matched segments", "median", "median of |error|", "90th percentile of |error|"], _edges(one))
             + f"\n\nA segment has padding on purpose. *With collar* leaves frames without speech out of the score that "
             f"lie up to {before:.0f} ms before or {behind:.0f} ms behind speech of the reference; *without padding* "
             "cuts so much off the segments instead. Late is above zero."
@@ -138,16 +156,23 @@ def _voice_activity(found: dict) -> str:
 
 
 def _edges(one: dict) -> list[list[str]]:
-    keys = ("median", "absolute_median", "absolute_p90")
     named = (("onset", one["onset_seconds"]), ("end", one["end_seconds"]))
     return [
         [
             name,
-            *(f"{1000 * errors[key]:+.0f} ms" if key == "median" else f"{1000 * errors[key]:.0f} ms" for key in keys),
+            _milliseconds(errors["median"], "+"),
+            _milliseconds(errors["absolute_median"]),
+            f"{1000 * errors['absolute_p90']:.0f} ms",
         ]
         for name, errors in named
         if errors
     ]
+
+
+def _milliseconds(estimate: dict, sign: str = "") -> str:
+    text = lambda seconds: f"{1000 * seconds:{sign}.0f}"
+    bounds = "" if estimate["low"] is None else f" [{text(estimate['low'])}, {text(estimate['high'])}]"
+    return f"{text(estimate['value'])} ms{bounds}"
 
 
 def _answers(results: dict) -> str:
@@ -165,6 +190,16 @@ def _answers(results: dict) -> str:
     return text + (", counted as wrong:\n\n" + _listed(silent) if silent else ".")
 
 
+def _exceptions(found: list[dict]) -> str:
+    """What happened to the runs and ended none of them."""
+    if not found:
+        return ""
+    counts = {kind: sum(one["kind"] == kind for one in found) for kind in HAPPENED}
+    told = ", ".join(f"{what}: {counts[kind]}" for kind, what in HAPPENED.items())
+    lines = [f"{one['place']}, {one.get('session') or 'all sessions'}: {one['text']}" for one in found]
+    return f"## What happened to the runs\n\nTold by the nodes ({told}):\n\n{_listed(lines)}"
+
+
 def _latency(latency: dict, plots: dict[str, str]) -> str:
     if not latency:
         return ""
@@ -174,7 +209,7 @@ def _latency(latency: dict, plots: dict[str, str]) -> str:
     ]
     header = ["ms a result", *(f"{part}, {at}" for part in PARTS for at in ("p50", "p95"))]
     return (
-        f"## Latency by stage\n\n{_table(header, rows)}\n\nThe recordings came as fast as the graph took them, so "
+        f"## Latency by stage\n\n{table(header, rows)}\n\nThe recordings came as fast as the graph took them, so "
         "messages waited in queues and on the way for what was before them, and stages competed for the processor: "
         "`worked` is what a stage itself took, and the rest is not what it would be at the pace of the clock."
         + _picture(plots, "latency")
@@ -199,7 +234,7 @@ def _wrong(labels: dict) -> str:
         return ""
     rows = [[wrong["where"], wrong["file"], wrong["reason"]] for wrong in labels["wrong"]]
     more = f"\n\n… and {len(rows) - LISTED} more, in report.json." if len(rows) > LISTED else ""
-    return "## Rows left out\n\n" + _table(["row", "file", "why"], rows[:LISTED]) + more
+    return "## Rows left out\n\n" + table(["row", "file", "why"], rows[:LISTED]) + more
 
 
 def _how(report: dict) -> str:
@@ -217,7 +252,7 @@ def _how(report: dict) -> str:
         "file's probabilities are the mean of those of its segments, weighted by their durations. A file without a prediction "
         "counts as wrong, and is not in calibration. Averages over classes are over those that the files have. What "
         "came of each file is in files.csv.\n\n"
-        + _table(["model file", "SHA-256"], [[name, digest] for name, digest in models])
+        + table(["model file", "SHA-256"], [[name, digest] for name, digest in models])
     )
 
 
@@ -239,7 +274,8 @@ def _listed(names: list[str]) -> str:
     return "\n".join([*(f"- {name}" for name in names[:LISTED]), *more])
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
     cells = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells)
 

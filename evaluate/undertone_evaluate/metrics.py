@@ -66,7 +66,8 @@ def metrics(sums: Sums) -> dict[str, Array]:
     macro_f1           mean of the classes' F1, over classes that the set has
     weighted_f1        the same, weighted by the classes' files
     ece                expected calibration error (Guo et al. 2017): mean of |accuracy - confidence| over bins,
-    weighted by files brier              multi-class Brier score, 0 to 2
+                   weighted by files
+    brier              multi-class Brier score, 0 to 2
     log_loss           mean of -ln of the true class's probability, in nats
     The last three over files with probabilities.
     """

@@ -7,7 +7,6 @@ node's are looked for where that node looks (`ModelFolder` in libraries/inferenc
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from . import graph as graphs
@@ -39,23 +38,15 @@ def _named(folder: Path, words: list[str]) -> list[Path]:
     for part in parts:
         is_path = "/" in part or part in (".", "..")
         found += [folder / part] if is_path else _found(folder, part)
-    folders = [each.parent if _is(Path.is_file, each) else each for each in found]
-    return [each for each in folders if _is(Path.is_dir, each)]
+    folders = [each.parent if graphs.is_there(Path.is_file, each) else each for each in found]
+    return [each for each in folders if graphs.is_there(Path.is_dir, each)]
 
 
 def _found(folder: Path, name: str) -> list[Path]:
     """The folder that a node takes for the name of a model: the first, or none."""
     above = [base / "models" for base in (folder, *folder.parents)]
     places = (place / name for models in above for place in (models, models / "prepared"))
-    return [place for place in places if _is(Path.is_dir, place)][:1]
-
-
-def _is(kind: Callable[[Path], bool], path: Path) -> bool:
-    try:
-        return kind(path)
-    except OSError:
-        # An argument that is no path, such as a text that is too long for one.
-        return False
+    return [place for place in places if graphs.is_there(Path.is_dir, place)][:1]
 
 
 def _name(model: Path) -> str:

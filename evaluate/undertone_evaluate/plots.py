@@ -49,6 +49,13 @@ def draw(report: dict, folder: Path) -> dict[str, str]:
     return drawn
 
 
+def draw_reliability(found: list[dict], path: Path) -> None:
+    """The reliability diagrams of what has `name`, `target`, `metrics` and `reliability`, in one picture."""
+    with pyplot.rc_context(STYLE):
+        _reliability(found).savefig(path)
+        pyplot.close("all")
+
+
 def _title(one: dict) -> str:
     return one["name"] if one["target"] == "sentiment" else f"{one['name']} ({one['target']})"
 

@@ -47,13 +47,22 @@ class Predictions:
 def predictions(rows: list, sessions: list[dict], classes: tuple[str, ...]) -> list[Predictions]:
     """Fusion's predictions, then those of its inputs, then those of estimates of emotions."""
     found = []
-    named = _named(sessions)
-    estimates = [_sentiments(session, named) for session in sessions]
+    named = _named_by_fold(rows, sessions)
+    estimates = [_sentiments(session, named[row.fold]) for row, session in zip(rows, sessions, strict=True)]
     names = list(dict.fromkeys(name for estimate in estimates for name in estimate))
     for name in sorted(names, key=lambda name: (name != FUSION, name)):
         of_files = [_pooled(estimate.get(name, [])) for estimate in estimates]
         found.append(_compare(name, "sentiment", rows, of_files, list(classes)))
     return [one for one in [*found, *_emotions(rows, sessions)] if one is not None]
+
+
+def inputs(rows: list, sessions: list[dict]) -> dict[str, list[str]]:
+    """Fusion's inputs by the names of their predictions: their models, of which folds may have several."""
+    models: dict[str, set[str]] = {}
+    for named in _named_by_fold(rows, sessions).values():
+        for (_, model, _), name in named.items():
+            models.setdefault(name, set()).add(model)
+    return {name: sorted(models[name]) for name in sorted(models)}
 
 
 def contributions(result: dict) -> list[dict]:
@@ -68,6 +77,14 @@ def _inputs(result: dict) -> Iterable[tuple[Input, dict]]:
         known = (contribution["modality"], contribution["model"])
         before[known] += 1
         yield (*known, before[known]), contribution
+
+
+def _named_by_fold(rows: list, sessions: list[dict]) -> dict[int | None, dict[Input, str]]:
+    """The names of each fold's inputs, whose models are its own."""
+    together: dict[int | None, list[dict]] = {}
+    for row, session in zip(rows, sessions, strict=True):
+        together.setdefault(row.fold, []).append(session)
+    return {fold: _named(members) for fold, members in together.items()}
 
 
 def _named(sessions: list[dict]) -> dict[Input, str]:

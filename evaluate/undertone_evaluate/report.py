@@ -1,5 +1,6 @@
 """All figures of an evaluation, as one structure for JSON; `markdown` and `plots` show them."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy
@@ -27,7 +28,7 @@ class Run:
     collar: tuple[float, float]
     overrides: dict[str, str]
 
-    @property
+    @functools.cached_property
     def clusters(self) -> list[str]:
         """What is drawn in a bootstrap: speakers, or files if one of them has no speaker."""
         return [row.speaker or "" for row in self.rows] if self.by_speaker else [str(row.file) for row in self.rows]
@@ -44,7 +45,7 @@ def build(run: Run) -> tuple[dict, list[Predictions]]:
     texts = _texts(run)
     errors = {wire: _word_errors(run, wire, found) for wire, found in texts.items()}
     report = {
-        "format": 1,
+        "format": 2,
         "graph": {"file": str(run.graph.path), "lacks": run.graph.lacks(), "arguments": run.overrides},
         "labels": _set(run),
         "bootstrap": {
@@ -55,14 +56,17 @@ def build(run: Run) -> tuple[dict, list[Predictions]]:
             "interval": 0.95,
         },
         "results": _results(run),
+        "inputs": prediction.inputs(run.rows, run.sessions),
         "classification": [_classification(run, one) for one in predictions],
+        "folds": _folds(run, predictions),
         "words": {wire: _words(run, found) for wire, found in errors.items() if found},
         "normaliser": words.normaliser(),
         "voice_activity": {wire: _voice_activity(run, wire) for wire in run.graph.speech if _with_speech(run)},
         "groups": {column: _groups(run, column, predictions, errors) for column in GROUPS if _has(run, column)},
         "latency_ms": _latency(run),
+        "exceptions": [one for batch in run.batches for one in batch["exceptions"]],
         "cost": _cost(run),
-        "nodes": run.batches[0]["nodes"] if run.batches else {},
+        "nodes": _nodes(run),
         "host": run.batches[0]["host"] if run.batches else {},
     }
     return report, predictions
@@ -79,6 +83,8 @@ def table(run: Run, predictions: list[Predictions]) -> list[dict]:
             "segments": len(session["results"]),
             **known,
         }
+        for wire, segments in session["segments"].items():
+            cells[f"{wire}: segments"] = ";".join(f"{start / RATE:.3f}-{end / RATE:.3f}" for start, end in segments)
         for wire, texts in session["transcripts"].items():
             cells[f"{wire}: text"] = " ".join(texts)
         for one in predictions:
@@ -161,6 +167,38 @@ def _classification(run: Run, one: Predictions) -> dict:
     }
 
 
+def _folds(run: Run, predictions: list[Predictions]) -> list[dict]:
+    """Mean and deviation of the metrics over folds; nothing if there are none."""
+    numbers = sorted({row.fold for row in run.rows if row.fold is not None})
+    found = []
+    for one in predictions if numbers else []:
+        fold = numpy.array([run.rows[place].fold for place in one.files])
+        sums = metrics.of_files(one)
+        by_fold = [metrics.metrics(metrics.weigh(sums, (fold == number).astype(float))) for number in numbers]
+        values = {name: [float(of_fold[name]) for of_fold in by_fold] for name in by_fold[0]}
+        found.append(
+            {
+                "name": one.name,
+                "target": one.target,
+                "metrics": {
+                    name: {"mean": float(numpy.mean(each)), "deviation": float(numpy.std(each)), "values": each}
+                    for name, each in values.items()
+                },
+            }
+        )
+    return found
+
+
+def _nodes(run: Run) -> dict[str, dict]:
+    """What the nodes were, with all models that they had in the batches, of which folds may have several."""
+    found: dict[str, dict] = {}
+    for batch in run.batches:
+        for name, node in batch["nodes"].items():
+            models = {**(found.get(name, {}).get("models") or {}), **(node.get("models") or {})}
+            found[name] = {**node, "models": models}
+    return found
+
+
 def _texts(run: Run) -> dict[str, list[str]]:
     """What each wire of transcripts says of each file."""
     return {
@@ -240,7 +278,12 @@ def _voice_activity(run: Run, wire: str) -> dict:
             for reference, found, seconds in files
         ],
     }
-    pairs = [pair for reference, found, _ in files for pair in voice_activity.pairs(reference, found)]
+    pairs = [
+        (cluster, *pair)
+        for cluster, (reference, found, _) in zip(clusters, files, strict=True)
+        for pair in voice_activity.pairs(reference, found)
+    ]
+    of_pairs = [cluster for cluster, _, _ in pairs]
     return {
         "files": len(files),
         "collar_seconds": list(run.collar),
@@ -250,20 +293,18 @@ def _voice_activity(run: Run, wire: str) -> dict:
         "frames": {
             name: resampling.estimate(voice_activity.rates(each), clusters) for name, each in conventions.items()
         },
-        "onset_seconds": _errors([onset for onset, _ in pairs]),
-        "end_seconds": _errors([end for _, end in pairs]),
+        "onset_seconds": _errors([onset for _, onset, _ in pairs], of_pairs),
+        "end_seconds": _errors([end for _, _, end in pairs], of_pairs),
     }
 
 
-def _errors(values: list[float]) -> dict:
+def _errors(values: list[float], clusters: list[str]) -> dict:
     """Signed and absolute errors; above zero is late."""
     if not values:
         return {}
-    absolute = numpy.abs(values)
     return {
-        "median": float(numpy.median(values)),
-        "absolute_median": float(numpy.median(absolute)),
-        "absolute_p90": float(numpy.percentile(absolute, 90)),
+        **resampling.estimate(voice_activity.medians(values), clusters),
+        "absolute_p90": float(numpy.percentile(numpy.abs(values), 90)),
     }
 
 

@@ -87,3 +87,19 @@ def pairs(reference: Segments, found: Segments) -> list[tuple[float, float]]:
             others.add(other)
             errors.append((found[other][0] - reference[place][0], found[other][1] - reference[place][1]))
     return errors
+
+
+def medians(errors: list[float]):
+    """A function of weights of errors, [..., errors], that gives the medians of them and of their absolute values; each
+    counts as often as its weight says."""
+    signed = numpy.array(errors)
+    return lambda weights: {"median": _median(signed, weights), "absolute_median": _median(numpy.abs(signed), weights)}
+
+
+def _median(values: numpy.ndarray, weights: numpy.ndarray) -> numpy.ndarray:
+    order = numpy.argsort(values)
+    counts = numpy.cumsum(weights[..., order], axis=-1)
+    whole = counts[..., -1:]
+    # The two in the middle, which are the same of an odd number.
+    lower, upper = ((counts <= middle).sum(axis=-1) for middle in ((whole - 1) // 2, whole // 2))
+    return (values[order][lower] + values[order][upper]) / 2

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::StructArray;
 use undertone_messages::{
     AudioFrame, Body, Message, Phase, Profile, Scope, Sentiment, SentimentStatus, Speech, Statistics,
-    Transcript, TranscriptStatus, Watermark, Word,
+    Transcript, TranscriptStatus, Watermark, Weighting, Word,
 };
 use undertone_recording::{Content, Dataflow, Recorder};
 
@@ -52,7 +52,11 @@ fn messages() -> Vec<(&'static str, StructArray)> {
         profile: Profile::Both,
         labels: vec!["negative".to_owned(), "positive".to_owned()],
         probabilities: vec![0.25, 0.75],
+        weighting: Weighting::Learned,
+        model: "model".to_owned(),
         contributions: Vec::new(),
+        bias: vec![-0.5, 0.5],
+        temperature: 1.0,
         score: 0.5,
         confidence: 0.75,
         abstained: false,

@@ -410,6 +410,11 @@ fn collect(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String>
     })
 }
 
+/// How many results a graph that runs in `folder` has given.
+pub fn results(folder: &Path) -> usize {
+    fs::read_to_string(folder.join("results.jsonl.partial")).map_or(0, |text| text.lines().count())
+}
+
 /// Waits until something is there.
 pub fn wait_for(what: &str, limit: Duration, mut is_there: impl FnMut() -> bool) {
     let begun = Instant::now();

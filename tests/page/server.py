@@ -26,6 +26,8 @@ class Server(ThreadingHTTPServer):
         self.changes: list[dict] = []
         # What to ask for.
         self.token = None
+        # What to keep the page out with.
+        self.barred = None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
@@ -51,7 +53,10 @@ class Handler(SimpleHTTPRequestHandler):
         if self.path == "/stats":
             token = self.server.token
             allowed = token is None or self.headers["Authorization"] == f"Bearer {token}"
-            self.answer(200 if allowed else 401, {"parameters": self.server.parameters})
+            if self.server.barred:
+                self.answer(403, {"error": self.server.barred})
+            else:
+                self.answer(200 if allowed else 401, {"parameters": self.server.parameters})
         else:
             super().do_GET()
 

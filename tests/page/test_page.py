@@ -256,6 +256,28 @@ class Alone(unittest.TestCase):
         self.browser.wait("the end", lambda: self.browser.text("status") == "Not listening")
         self.assertEqual(self.browser.text("notices"), "")
 
+    def test_a_gateway_that_does_not_let_the_page_in(self) -> None:
+        self.addCleanup(setattr, self.server, "barred", None)
+        self.server.barred = "under this name, start the gateway with a token"
+        self.browser.refresh()
+        self.browser.wait("why", lambda: self.browser.text("weights-reason") == self.server.barred)
+        self.browser.by("file").send_keys(str(RECORDINGS / "LJ001-0002.flac"))
+        notice = self.browser.wait("a notice", lambda: self.browser.text("notices"))
+        self.assertIn("does not let this page in (under this name, start the gateway with a token)", notice)
+
+    def test_a_microphone_that_is_not_allowed_any_more(self) -> None:
+        self.browser.execute_script("""
+            const denied = new DOMException("", "NotAllowedError");
+            const answer = new Promise((_, reject) => { window.deny = () => reject(denied); });
+            navigator.mediaDevices.getUserMedia = () => answer;""")
+        self.browser.by("microphone").click()
+        # Meanwhile a file is chosen.
+        self.browser.by("file").send_keys(str(RECORDINGS / "LJ001-0002.flac"))
+        self.browser.wait("a connection", lambda: self.browser.text("status") == "Connecting")
+        self.browser.execute_script("deny()")
+        self.assertEqual(self.browser.text("status"), "Connecting")
+        self.assertNotIn("not allowed", self.browser.text("notices"))
+
     def test_a_gateway_that_asks_for_a_token(self) -> None:
         self.addCleanup(setattr, self.server, "token", None)
         self.addCleanup(self.browser.execute_script, "sessionStorage.clear()")

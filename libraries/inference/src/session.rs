@@ -414,11 +414,7 @@ impl Outputs<'_> {
     ///
     /// The model has no such output, or it has another element type.
     pub fn f32(&self, name: &str) -> Result<(&[i64], &[f32]), ModelError> {
-        let problem = |problem: String| ModelError::Output {
-            path: self.path.to_owned(),
-            name: name.to_owned(),
-            problem,
-        };
+        let problem = |problem: String| self.problem(name, problem);
         let value = self.outputs.get(name).ok_or_else(|| {
             let present: Vec<&str> = self.outputs.keys().collect();
             problem(format!("the model has only {}", present.join(", ")))
@@ -426,5 +422,10 @@ impl Outputs<'_> {
         let (shape, values) =
             value.try_extract_tensor::<f32>().map_err(|error| problem(error.to_string()))?;
         Ok((shape, values))
+    }
+
+    /// An error about what the output `name` holds.
+    pub fn problem(&self, name: &str, problem: String) -> ModelError {
+        ModelError::Output { path: self.path.to_owned(), name: name.to_owned(), problem }
     }
 }

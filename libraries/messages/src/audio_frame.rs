@@ -6,6 +6,10 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::columns::{Columns, MessageError, field, floats_column, list_type, u32_column, u64_column};
 use crate::message::Body;
+use crate::seconds;
+
+/// The largest magnitude of a sample that is taken for audio: 60 dB over full scale, beyond any gain or overshoot.
+const LOUDEST: f32 = 1_000.0;
 
 /// A run of mono samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,11 +24,37 @@ pub struct AudioFrame {
     pub gap: u64,
 }
 
+/// A sample that is not a number, infinite, or beyond reason.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "sample {position} ({:.3} s) is {value}: samples must be finite, with full scale at ±1 (16-bit integers are divided by 32768); what made this audio is broken",
+    seconds(*position)
+)]
+pub struct SampleError {
+    /// Where.
+    pub position: u64,
+    /// The value.
+    pub value: f32,
+}
+
 impl AudioFrame {
     /// Sample index behind the last sample.
     pub fn end(&self) -> u64 {
         // A frame may come from anywhere.
         self.start.saturating_add(self.samples.len() as u64)
+    }
+
+    /// Checks that the samples are audio.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    pub fn check_samples(&self) -> Result<(), SampleError> {
+        let wrong = |(sample, _): &(&f32, u64)| !(-LOUDEST..=LOUDEST).contains(*sample);
+        match self.samples.iter().zip(self.start..).find(wrong) {
+            None => Ok(()),
+            Some((value, position)) => Err(SampleError { position, value: *value }),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub enum MessageError {
     },
     /// A field is not there.
     #[error(
-        "{message} message without the field `{field}` (it has: {present}); the input is wired to an output of another type"
+        "{message} message without the field `{field}` (it has: {present}); the input is wired to an output of another type, or what another version recorded is replayed"
     )]
     MissingField {
         /// The message type that was expected.
@@ -36,7 +36,7 @@ pub enum MessageError {
     },
     /// A field has another Arrow type.
     #[error(
-        "{message} message whose field `{field}` is {received}, not {expected}; the input is wired to an output of another type"
+        "{message} message whose field `{field}` is {received}, not {expected}; the input is wired to an output of another type, or what another version recorded is replayed"
     )]
     WrongType {
         /// The message type that was expected.

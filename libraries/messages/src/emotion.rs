@@ -45,6 +45,12 @@ pub struct Emotion {
     pub detail: Detail,
 }
 
+/// The likeliest label and its probability: the first if several are, none if there are none.
+pub fn likeliest<'a>(labels: &'a [String], probabilities: &[f32]) -> Option<(&'a str, f32)> {
+    let named = labels.iter().map(String::as_str).zip(probabilities.iter().copied());
+    named.reduce(|best, next| if next.1 > best.1 { next } else { best })
+}
+
 impl Body for Emotion {
     const NAME: &'static str = "Emotion";
 

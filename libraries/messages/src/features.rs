@@ -15,7 +15,8 @@ use crate::speech::Phase;
 pub struct Features {
     /// Number of the segment in its session.
     pub segment: u64,
-    /// Sample index of the segment's first sample, and of the first sample of its first frame.
+    /// Sample index of the segment's first sample. The first frame begins there, or with frames that are centred (`--edges
+    /// zero` or `reflect` of the mfcc node) half a frame before it.
     pub start: u64,
     /// As in the [`crate::Speech`] message.
     pub end: u64,

@@ -1,5 +1,7 @@
 //! What every message says of itself, whatever its type.
 
+use std::ops::Range;
+
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::UInt64Type;
 
@@ -19,8 +21,8 @@ pub struct Header {
     /// The sample index at which the message's content is complete: `end`, or for a watermark `position`, or for audio
     /// `start` and the number of `samples`. `None` for the last message, and for types that have none of these.
     pub time: Option<u64>,
-    /// Samples that were lost right before this message, in audio; otherwise 0.
-    pub gap: u64,
+    /// The samples that were lost right before this message, in audio; otherwise none.
+    pub gap: Range<u64>,
 }
 
 impl Header {
@@ -37,7 +39,7 @@ impl Header {
             seq: columns.u64("seq")?,
             last: columns.boolean("last")?,
             time: message.and_then(time),
-            gap: message.and_then(|message| number(message, "gap")).unwrap_or(0),
+            gap: message.and_then(gap).unwrap_or_default(),
         })
     }
 }
@@ -48,6 +50,12 @@ fn time(message: &StructArray) -> Option<u64> {
         let samples = message.column_by_name("samples")?.as_list_opt::<i64>()?;
         number(message, "start")?.checked_add(samples.value(0).len() as u64)
     })
+}
+
+/// See [`Header::gap`].
+fn gap(message: &StructArray) -> Option<Range<u64>> {
+    let start = number(message, "start")?;
+    Some(start.saturating_sub(number(message, "gap")?)..start)
 }
 
 /// A field, if there is a number in it.

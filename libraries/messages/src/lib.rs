@@ -35,19 +35,19 @@ mod watermark;
 
 pub use arrow::array::{Array, StructArray};
 pub use arrow::buffer::ScalarBuffer;
-pub use audio_frame::AudioFrame;
+pub use audio_frame::{AudioFrame, SampleError};
 pub use columns::{Columns, MessageError};
 pub use detail::Detail;
-pub use emotion::{Emotion, Scope};
+pub use emotion::{Emotion, Scope, likeliest};
 pub use encoding::{Encoding, WindowError, WindowOrder};
 pub use features::Features;
 pub use header::Header;
 pub use message::{Body, Message, SessionId};
-pub use sentiment::{Contribution, Profile, Sentiment, SentimentStatus};
+pub use sentiment::{Contribution, Profile, Sentiment, SentimentStatus, Weighting};
 pub use sequence::{Sequence, SequenceError};
 pub use speech::{Phase, Speech};
 pub use statistics::Statistics;
-pub use transcript::{Transcript, TranscriptStatus, Word};
+pub use transcript::{Transcript, TranscriptStatus, Word, is_spaceless};
 pub use watermark::Watermark;
 
 /// Samples a second of every session's clock.

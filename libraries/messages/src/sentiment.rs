@@ -35,6 +35,19 @@ names! {
     }
 }
 
+names! {
+    /// How a result's probabilities P came of its contributions, each with probabilities Pᵢ and weights wᵢ. Everything is by
+    /// label, and in the end scaled so that P sums to 1.
+    pub enum Weighting {
+        /// The weights were set, and the pool is linear: log P = log(Σ wᵢ·Pᵢ) / temperature + bias.
+        Fixed = "fixed",
+        /// As `Fixed`, but a modality that was unsure has less weight.
+        Entropy = "entropy",
+        /// The weights were learned, and the pool is logarithmic: log P = Σ wᵢ·log max(Pᵢ, 0.0001) + bias.
+        Learned = "learned",
+    }
+}
+
 /// What one modality brought to a result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contribution {
@@ -42,8 +55,11 @@ pub struct Contribution {
     pub modality: String,
     /// The model as `name@` and the first 12 hexadecimal digits of its SHA-256.
     pub model: String,
-    /// The weight that the modality had in the result; the weights sum to 1 unless there is no estimate.
+    /// The share that the modality had in the weights of the result; the shares sum to 1 unless there is no estimate.
     pub weight: f32,
+    /// The weight for each of the result's labels, by which [`Weighting`] says that its probability counts. It may be negative
+    /// where it was learned. Empty if `probabilities` is.
+    pub weights: Vec<f32>,
     /// A probability for each of the result's labels. Empty if the modality gave no estimate.
     pub probabilities: Vec<f32>,
     /// Sample index behind the last sample that the modality's estimate covers.
@@ -60,6 +76,7 @@ impl Contribution {
             field("modality", DataType::Utf8),
             field("model", DataType::Utf8),
             field("weight", DataType::Float32),
+            field("weights", list_type(DataType::Float32)),
             field("probabilities", list_type(DataType::Float32)),
             field("end", DataType::UInt64),
             field("reason", DataType::Utf8),
@@ -73,6 +90,7 @@ impl Contribution {
             text_column(&self.modality),
             text_column(&self.model),
             f32_column(self.weight),
+            floats_column(ScalarBuffer::from(self.weights)),
             floats_column(ScalarBuffer::from(self.probabilities)),
             u64_column(self.end),
             text_column(&self.reason),
@@ -86,6 +104,7 @@ impl Contribution {
             modality: columns.text("modality")?.to_owned(),
             model: columns.text("model")?.to_owned(),
             weight: columns.f32("weight")?,
+            weights: columns.floats("weights")?.to_vec(),
             probabilities: columns.floats("probabilities")?.to_vec(),
             end: columns.u64("end")?,
             reason: columns.text("reason")?.to_owned(),
@@ -94,7 +113,8 @@ impl Contribution {
     }
 }
 
-/// The sentiment of a segment, from what was said and how it was said.
+/// The sentiment of a segment, from what was said and how it was said. Its probabilities can be computed again from what it
+/// carries: [`Weighting`] says how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sentiment {
     /// Number of the segment in its session.
@@ -111,8 +131,16 @@ pub struct Sentiment {
     pub labels: Vec<String>,
     /// A probability for each label, which sum to 1. Empty if there is no estimate.
     pub probabilities: Vec<f32>,
+    /// How the modalities were weighted.
+    pub weighting: Weighting,
+    /// The model of fusion, as `name@` and the first 12 hexadecimal digits of its SHA-256. Empty without one.
+    pub model: String,
     /// What each modality brought, in the order of their names.
     pub contributions: Vec<Contribution>,
+    /// What was added for each label. Empty without a model of fusion, and if there is no estimate.
+    pub bias: Vec<f32>,
+    /// What the logarithms of a linear pool were divided by; 1 if they were not.
+    pub temperature: f32,
     /// Probability of `positive` less probability of `negative`, -1 to 1.
     pub score: f32,
     /// Probability of the likeliest label, 0 to 1.
@@ -139,7 +167,11 @@ impl Body for Sentiment {
             field("profile", DataType::Utf8),
             field("labels", list_type(DataType::Utf8)),
             field("probabilities", list_type(DataType::Float32)),
+            field("weighting", DataType::Utf8),
+            field("model", DataType::Utf8),
             field("contributions", list_type(DataType::Struct(Contribution::fields().into()))),
+            field("bias", list_type(DataType::Float32)),
+            field("temperature", DataType::Float32),
             field("score", DataType::Float32),
             field("confidence", DataType::Float32),
             field("abstained", DataType::Boolean),
@@ -159,7 +191,11 @@ impl Body for Sentiment {
             text_column(self.profile.name()),
             texts_column(&self.labels),
             floats_column(ScalarBuffer::from(self.probabilities)),
+            text_column(self.weighting.name()),
+            text_column(&self.model),
             structs_column(Contribution::fields(), contributions),
+            floats_column(ScalarBuffer::from(self.bias)),
+            f32_column(self.temperature),
             f32_column(self.score),
             f32_column(self.confidence),
             boolean_column(self.abstained),
@@ -178,7 +214,11 @@ impl Body for Sentiment {
             profile: Profile::read(columns, "profile")?,
             labels: columns.texts("labels")?,
             probabilities: columns.floats("probabilities")?.to_vec(),
+            weighting: Weighting::read(columns, "weighting")?,
+            model: columns.text("model")?.to_owned(),
             contributions: columns.structs("contributions", Contribution::fields(), Contribution::read)?,
+            bias: columns.floats("bias")?.to_vec(),
+            temperature: columns.f32("temperature")?,
             score: columns.f32("score")?,
             confidence: columns.f32("confidence")?,
             abstained: columns.boolean("abstained")?,

@@ -94,6 +94,12 @@ pub struct Transcript {
     pub degraded: String,
 }
 
+/// Whether a language, by its code in [`Transcript::language`], is written without spaces: Chinese, Japanese, Thai, Lao,
+/// Burmese and Cantonese. There every character is a word, as in Whisper's own `tokenizer.py`.
+pub fn is_spaceless(language: &str) -> bool {
+    matches!(language, "zh" | "ja" | "th" | "lo" | "my" | "yue")
+}
+
 impl Body for Transcript {
     const NAME: &'static str = "Transcript";
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use undertone_messages::{
     AudioFrame, Body, Contribution, Detail, Emotion, Encoding, Features, Message, MessageError, Phase,
     Profile, Scope, Sentiment, SentimentStatus, Sequence, SequenceError, SessionId, Speech, Statistics,
-    Transcript, TranscriptStatus, Watermark, Word,
+    Transcript, TranscriptStatus, Watermark, Weighting, Word,
 };
 
 fn values() -> impl Strategy<Value = Vec<f32>> {
@@ -96,20 +96,21 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn contribution()(modality: String, model: String, weight in 0.0f32..1.0, probabilities in values(), end: u64,
-                      reason: String, detail in detail()) -> Contribution {
-        Contribution { modality, model, weight, probabilities, end, reason, detail }
+    fn contribution()(modality: String, model: String, weight in 0.0f32..1.0, weights in values(), probabilities in values(),
+                      end: u64, reason: String, detail in detail()) -> Contribution {
+        Contribution { modality, model, weight, weights, probabilities, end, reason, detail }
     }
 }
 
 prop_compose! {
     fn sentiment()(segment: u64, start: u64, end: u64, status in name(SentimentStatus::ALL), profile in name(Profile::ALL),
-                   labels: Vec<String>, contributions in prop::collection::vec(contribution(), 0..4), score in -1.0f32..1.0,
+                   labels: Vec<String>, weighting in name(Weighting::ALL), contributions in prop::collection::vec(contribution(), 0..4),
+                   (bias, temperature) in (values(), 0.1f32..10.0), (model, score) in (any::<String>(), -1.0f32..1.0),
                    confidence in 0.0f32..1.0, (abstained, anomaly) in any::<(bool, bool)>(), (text, degraded) in any::<(String, String)>()) -> Sentiment {
         let probabilities = vec![0.5; labels.len()];
         Sentiment {
-            segment, start, end, status, profile, labels, probabilities, contributions, score, confidence, abstained,
-            anomaly, text, degraded,
+            segment, start, end, status, profile, labels, probabilities, weighting, model, contributions, bias, temperature,
+            score, confidence, abstained, anomaly, text, degraded,
         }
     }
 }

@@ -151,6 +151,7 @@ impl<A: Parser + Clone> Feed<A> {
 
     /// Handles one event, if one comes within `patience`.
     fn take_event(&mut self, patience: Duration) -> Result<Taken> {
+        let begun = Instant::now();
         match self.node.wait(patience)? {
             Next::Event(Event::Message(delivery)) => self.take(&delivery)?,
             Next::Event(Event::Lost { reason, .. }) => bail!("{reason}"),
@@ -158,7 +159,8 @@ impl<A: Parser + Clone> Feed<A> {
                 tracing::error!("the arguments of this node hold for its whole run")
             }
             Next::Nothing => {
-                if patience == PATIENCE {
+                // A call ends the wait early.
+                if patience == PATIENCE && begun.elapsed() >= PATIENCE {
                     self.warn();
                 }
                 return Ok(Taken::Nothing);
@@ -207,10 +209,12 @@ impl<A: Parser + Clone> Feed<A> {
         due: Duration,
     ) -> Result<()> {
         let array = message.encode()?;
-        self.send_array(output, array, captured, due)
+        self.send_array(output, array, captured, due, true)
     }
 
-    /// As [`Feed::send`], for a message that is encoded already.
+    /// As [`Feed::send`], for a message that is encoded already. `captured_then` tells whether a microphone would have
+    /// captured `captured` at `due`: not where only the message's own time is known, since more audio was needed to know
+    /// that speech had ended, and not where time passes faster or slower.
     ///
     /// # Errors
     ///
@@ -221,11 +225,12 @@ impl<A: Parser + Clone> Feed<A> {
         message: StructArray,
         captured: u64,
         due: Duration,
+        captured_then: bool,
     ) -> Result<()> {
         let header = Header::read(&message)?;
         let on_time = self.realtime && !header.last;
         let at_ns = if on_time { self.begun_ns + due.as_nanos() as i64 } else { now_ns() };
-        let capture = Capture { sample: captured, at_ns, realtime: self.realtime };
+        let capture = Capture { sample: captured, at_ns, realtime: self.realtime && captured_then };
         self.send_read(output, message, &header, capture)
     }
 

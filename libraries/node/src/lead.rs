@@ -1,6 +1,6 @@
 //! How far a source may be ahead of the graph.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use undertone_messages::{SessionId, Watermark};
 
@@ -17,8 +17,9 @@ use undertone_messages::{SessionId, Watermark};
 pub struct Lead {
     limit: u64,
     in_flight: u64,
-    /// For each session the sample indexes behind its messages; `None` for its end, which no position reaches.
-    sessions: BTreeMap<SessionId, VecDeque<Option<u64>>>,
+    /// For each session the sample indexes behind its messages, on whichever output; `None` for the end of a stream,
+    /// which no position reaches.
+    sessions: BTreeMap<SessionId, Vec<Option<u64>>>,
     /// Sessions whose watermarks have ended.
     ended: BTreeSet<SessionId>,
 }
@@ -40,14 +41,14 @@ impl Lead {
     }
 
     /// Takes note of a message that is sent: with its time, at which its content ends, or without one if it ends its
-    /// session.
+    /// stream.
     pub fn sent(&mut self, session: &SessionId, end: Option<u64>) {
         // A replay may send what the watermark does not wait for.
         if self.ended.contains(session) {
             return;
         }
         self.in_flight += 1;
-        self.sessions.entry(session.clone()).or_default().push_back(end);
+        self.sessions.entry(session.clone()).or_default().push(end);
     }
 
     /// Takes note of a message of the watermark's stream. Without a watermark the session's stream has ended: all of
@@ -56,20 +57,17 @@ impl Lead {
         if watermark.is_none() {
             self.ended.insert(session.clone());
         }
-        let Some(queue) = self.sessions.get_mut(session) else { return };
-        while let Some(front) = queue.front() {
-            let done = match (watermark, front) {
-                (None, _) => true,
-                (Some(watermark), Some(end)) => *end <= watermark.position,
-                (Some(_), None) => false,
-            };
-            if !done {
-                return;
-            }
-            self.in_flight -= 1;
-            queue.pop_front();
+        let Some(pending) = self.sessions.get_mut(session) else { return };
+        let before = pending.len();
+        pending.retain(|end| match (watermark, end) {
+            (None, _) => false,
+            (Some(watermark), Some(end)) => *end > watermark.position,
+            (Some(_), None) => true,
+        });
+        self.in_flight -= (before - pending.len()) as u64;
+        if pending.is_empty() {
+            self.sessions.remove(session);
         }
-        self.sessions.remove(session);
     }
 
     /// Whether all that was sent is done.
@@ -85,6 +83,8 @@ impl Lead {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -131,6 +131,23 @@ mod tests {
         lead.reached(&b, None);
         assert!(lead.is_settled());
         assert_eq!(lead.unsettled(), None);
+    }
+
+    /// A replay of several outputs: nothing is said any more, so one of them ends long before the others.
+    #[test]
+    fn a_stream_that_ends_early_holds_up_no_other() {
+        let mut lead = Lead::new(4);
+        let a = session("a");
+        lead.sent(&a, Some(4_000));
+        lead.sent(&a, None);
+        for frame in 2..=100 {
+            lead.sent(&a, Some(frame * 4_000));
+            lead.reached(&a, at(frame * 4_000));
+            assert_eq!(lead.free(), 3, "the end alone is on its way");
+        }
+        lead.sent(&a, None);
+        lead.reached(&a, None);
+        assert!(lead.is_settled());
     }
 
     #[test]

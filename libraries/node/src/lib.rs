@@ -42,6 +42,7 @@ mod lead;
 mod logs;
 mod lossless;
 mod node;
+mod order;
 mod preview;
 mod report;
 mod run;

@@ -1,7 +1,6 @@
 //! A node's place in the graph: its inputs, its outputs and what happens on them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -14,12 +13,13 @@ use dora_node_api::futures::future::{Either, select};
 use dora_node_api::{DoraArray, DoraNode, EventStream, StopCause};
 use eyre::{Context, Result, bail, eyre};
 use serde_yaml_ng::Value;
-use undertone_messages::{Body, Header, Message, Sequence, SequenceError, SessionId};
+use undertone_messages::{Body, Header, Message, Sequence, SequenceError};
 use undertone_stage::{Join, JoinSessions};
 
 use crate::alarm::Alarm;
+use crate::order::Early;
 use crate::report::{Incident, IncidentKind, InputReport, NodeReport, Reports, Wire};
-use crate::run::{Changes, NodeArguments, parse};
+use crate::run::{Changes, NodeArguments, is_repeatable, parse};
 use crate::trace::{Hop, Trace, now_ns};
 use crate::wake::Wake;
 
@@ -33,10 +33,6 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// The most incidents that a node tells of.
 const MOST_INCIDENTS: usize = 100;
-
-/// How long a message waits for one that was sent before it. Dora sends large messages through the daemon while a
-/// node's shared memory is full, and others overtake them.
-const HOLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The inputs that a node takes.
 #[derive(Clone, Copy, Debug)]
@@ -87,22 +83,24 @@ pub struct Change {
 }
 
 impl Change {
-    /// The changes so far, with this one.
-    fn after(&self, changes: &Changes) -> Changes {
+    /// The changes so far, with this one. `repeatable` arguments are added to what was said before.
+    fn after(&self, changes: &Changes, repeatable: bool) -> Changes {
         let mut changes = changes.clone();
-        match &self.value {
-            Some(value) => changes.insert(self.name.clone(), value.clone()),
-            None => changes.remove(&self.name),
-        };
+        changes.retain(|(name, value)| {
+            let adds = repeatable && self.value.as_ref().is_some_and(|new| new != value);
+            adds || *name != self.name
+        });
+        changes.extend(self.value.clone().map(|value| (self.name.clone(), value)));
         changes
     }
-}
 
-impl fmt::Display for Change {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Some(value) => write!(formatter, "`--{}` was changed to {value} while the graph ran", self.name),
-            None => write!(formatter, "`--{}` was changed back while the graph ran", self.name),
+    /// What is logged, and on record.
+    fn text(&self, repeatable: bool) -> String {
+        let Self { name, value } = self;
+        match value {
+            Some(value) if repeatable => format!("`--{name} {value}` was added while the graph ran"),
+            Some(value) => format!("`--{name}` was changed to {value} while the graph ran"),
+            None => format!("`--{name}` was changed back while the graph ran"),
         }
     }
 }
@@ -138,8 +136,8 @@ struct Input {
     /// How much the sender had sent, as far as it has said.
     sent: Option<u64>,
     received: u64,
-    /// Messages that came before one that was sent earlier, by session and number.
-    early: BTreeMap<(SessionId, u64), Delivery>,
+    /// Messages that came before one that was sent earlier.
+    early: Early<Delivery>,
     /// What dora said of the sender's failure.
     failure: Option<String>,
     /// When it closed: nothing more comes, for whatever reason.
@@ -171,10 +169,8 @@ pub struct Node<A> {
     at_head: bool,
     /// The arguments that every node has, which hold for its whole run.
     own_arguments: NodeArguments,
-    /// What was changed and taken over, by argument name.
+    /// What was changed and taken over.
     changed: Changes,
-    /// Since when messages are missing that others have overtaken.
-    overtaken: Option<Instant>,
     /// When the node was done with the event before the present one.
     free_ns: i64,
     /// When the node took the present event.
@@ -237,7 +233,6 @@ impl<A: Parser + Clone> Node<A> {
             outputs: outputs_wired.into_iter().map(|output| (output, Output::default())).collect(),
             own_arguments,
             changed: Changes::new(),
-            overtaken: None,
             free_ns: now,
             begun_ns: now,
             sent: None,
@@ -324,7 +319,9 @@ impl<A: Parser + Clone> Node<A> {
     /// [`MOST_INCIDENTS`] are told: reports travel with messages.
     pub fn incident(&mut self, incident: Incident) {
         let own = self.own();
-        if own.incidents.contains(&incident) || own.incidents.len() > MOST_INCIDENTS {
+        // An argument may well be changed to what it once was.
+        let known = incident.kind != IncidentKind::Changed && own.incidents.contains(&incident);
+        if known || own.incidents.len() > MOST_INCIDENTS {
             return;
         }
         let incident = if own.incidents.len() < MOST_INCIDENTS {
@@ -342,10 +339,12 @@ impl<A: Parser + Clone> Node<A> {
     /// another run, without the change, might differ from here on. A change that does not make sense, or that `adopt`
     /// refuses, is logged, and the arguments stay as they were.
     pub fn take_over(&mut self, change: Change, adopt: impl FnOnce(A) -> Result<()>) {
-        let changed = change.after(&self.changed);
-        if changed == self.changed {
+        let latest = self.changed.iter().rfind(|(name, _)| *name == change.name).map(|(_, value)| value);
+        if latest == change.value.as_ref() {
             return;
         }
+        let repeatable = is_repeatable::<A>(&change.name);
+        let changed = change.after(&self.changed, repeatable);
         let adopted =
             parse::<A>(std::env::args_os(), &changed).map_err(Into::into).and_then(|(arguments, own)| {
                 if own != self.own_arguments {
@@ -355,9 +354,9 @@ impl<A: Parser + Clone> Node<A> {
             });
         match adopted {
             Ok(()) => {
-                tracing::info!("{change}");
+                let (kind, text) = (IncidentKind::Changed, change.text(repeatable));
+                tracing::info!("{text}");
                 self.changed = changed;
-                let (kind, text) = (IncidentKind::Changed, change.to_string());
                 self.incident(Incident { kind, session: None, sample: None, amount: None, text });
             }
             Err(error) => tracing::error!("`--{}` stays as it was: {error:#}", change.name),
@@ -372,7 +371,7 @@ impl<A: Parser + Clone> Node<A> {
     fn count(&mut self) {
         let input = |(name, input): (&String, &Input)| {
             let Input { edge, sequence, sent, received, early, .. } = input;
-            let ended = *received > 0 && early.is_empty() && sequence.close().is_ok();
+            let ended = *received > 0 && early.first().is_none() && sequence.close().is_ok();
             (name.clone(), InputReport { wire: edge.clone(), sent: *sent, received: *received, ended })
         };
         let inputs = self.inputs.iter().filter(|_| !self.at_head).map(input).collect();
@@ -450,24 +449,39 @@ impl<A: Parser + Clone> Node<A> {
         let begun = Instant::now();
         while !self.stopped {
             self.check_drops()?;
-            if let Some(delivery) = self.next_early() {
+            let next = |input: &mut Input| input.early.next(&input.sequence);
+            if let Some(delivery) = self.inputs.values_mut().find_map(next) {
                 self.begun_ns = now_ns();
                 return Ok(Next::Event(Event::Message(delivery)));
             }
+            let asked = Instant::now();
             let remaining = patience.saturating_sub(begun.elapsed());
             // In order of arrival. `EventStream::recv` would put control events first, so that an input could close
             // before its last messages were seen.
             let quiet = select(self.wake.called(), self.alarm.within(remaining.min(CHECK_INTERVAL)));
-            let received = match block_on(select(self.events.next(), quiet)) {
-                Either::Left((event, _)) => event,
-                Either::Right((Either::Left(_), _)) => return Ok(Next::Nothing),
-                Either::Right(_) if begun.elapsed() < patience => continue,
-                Either::Right(_) => return Ok(Next::Nothing),
+            let called = match block_on(select(self.events.next(), quiet)) {
+                Either::Left((Some(event), _)) => {
+                    self.begun_ns = now_ns();
+                    if let Some(event) = self.handle(event)? {
+                        return Ok(Next::Event(event));
+                    }
+                    continue;
+                }
+                Either::Left((None, _)) => break,
+                Either::Right((quiet, _)) => matches!(quiet, Either::Left(_)),
             };
-            let Some(event) = received else { break };
-            self.begun_ns = now_ns();
-            if let Some(event) = self.handle(event)? {
-                return Ok(Next::Event(event));
+            // Of the time in which the process was stopped, only that much.
+            let waited = asked.elapsed().min(CHECK_INTERVAL);
+            self.inputs.values_mut().for_each(|input| input.early.wait(waited));
+            if called {
+                return Ok(Next::Nothing);
+            }
+            if let Some(delivery) = self.inputs.values_mut().find_map(|input| input.early.overdue()) {
+                self.begun_ns = now_ns();
+                return Ok(Next::Event(Event::Message(delivery)));
+            }
+            if begun.elapsed() >= patience {
+                return Ok(Next::Nothing);
             }
         }
         self.check_drops()?;
@@ -525,44 +539,23 @@ impl<A: Parser + Clone> Node<A> {
         }
     }
 
-    /// The message, if it is the next of its stream, or nothing but an error can be made of it. One that has overtaken
-    /// others is kept until they have come.
+    /// The message, if it is the next of its stream, or nothing but an error can be made of it.
     fn in_order(&mut self, delivery: Delivery) -> Option<Delivery> {
         let Some(input) = self.inputs.get_mut(&delivery.input) else { return Some(delivery) };
         match Header::read(&delivery.array) {
-            Ok(header) if header.seq > input.sequence.expected(&header.session) => {
-                self.overtaken.get_or_insert_with(Instant::now);
-                input.early.insert((header.session, header.seq), delivery);
-                None
-            }
-            _ => Some(delivery),
+            Ok(header) => input.early.come(&input.sequence, header.session, header.seq, delivery),
+            Err(_) => Some(delivery),
         }
-    }
-
-    /// A message that had overtaken others and is the next now; or any such, if what it has overtaken does not come.
-    fn next_early(&mut self) -> Option<Delivery> {
-        let overtaken = self.overtaken?;
-        let lost = overtaken.elapsed() > HOLE_PATIENCE;
-        for input in self.inputs.values_mut() {
-            let next = |(session, seq): &&(SessionId, u64)| lost || input.sequence.expected(session) == *seq;
-            if let Some(key) = input.early.keys().find(next).cloned() {
-                return input.early.remove(&key);
-            }
-        }
-        if self.inputs.values().all(|input| input.early.is_empty()) {
-            self.overtaken = None;
-        }
-        None
     }
 
     /// An input has closed: is it an end or a failure?
     fn close(&mut self, id: &DataId) -> Option<Event> {
         let input = self.inputs.get_mut(id.as_str())?;
         input.closed = Some(Instant::now());
-        let reason = match (input.sequence.close(), input.early.first_key_value(), input.received) {
+        let reason = match (input.sequence.close(), input.early.first(), input.received) {
             (Err(cut_off), ..) => cut_off.to_string(),
             // Of a session that has not begun, the sequence knows nothing.
-            (Ok(()), Some(((session, seq), _)), _) => {
+            (Ok(()), Some((session, seq)), _) => {
                 format!("it closed, and the messages of session `{session}` before number {seq} are missing")
             }
             (Ok(()), None, 0) => "it closed before its first message".to_owned(),
@@ -598,13 +591,14 @@ impl<A: Parser + Clone> Node<A> {
         let header = Header::read(&delivery.array).wrap_err_with(context)?;
         input.received += 1;
         let order = input.sequence.accept(&header.session, header.seq, header.last);
-        if header.gap > 0 {
-            let text = format!("{} samples of audio were lost before they got into the graph", header.gap);
+        if !header.gap.is_empty() {
+            let samples = header.gap.end - header.gap.start;
+            let text = format!("{samples} samples of audio were lost before they got into the graph");
             self.incident(Incident {
                 kind: IncidentKind::Gap,
                 session: Some(header.session.to_string()),
-                sample: header.time,
-                amount: Some(header.gap),
+                sample: Some(header.gap.start),
+                amount: Some(samples),
                 text,
             });
         }
@@ -737,7 +731,33 @@ fn check_inputs(node: &str, inputs: Inputs<'_>, wired: &BTreeMap<String, Input>)
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_change_replaces_the_one_before_unless_both_count() {
+        let change = |name: &str, value: Option<&str>| Change {
+            name: name.to_owned(),
+            value: value.map(|value| json!(value)),
+        };
+        let mut changes = Changes::new();
+        for (name, value, repeatable) in [
+            ("threshold", Some("0.5"), false),
+            ("patience", Some("text=500"), true),
+            ("patience", Some("acoustic=500"), true),
+            ("threshold", Some("0.7"), false),
+            ("patience", Some("text=500"), true),
+        ] {
+            changes = change(name, value).after(&changes, repeatable);
+        }
+        let kept = ["acoustic=500", "text=500"].map(|value| ("patience".to_owned(), json!(value)));
+        let threshold = ("threshold".to_owned(), json!("0.7"));
+        assert_eq!(changes, [kept[0].clone(), threshold.clone(), kept[1].clone()]);
+        assert_eq!(change("patience", None).after(&changes, true), [threshold]);
+        let text = change("patience", Some("text=500")).text(true);
+        assert_eq!(text, "`--patience \"text=500\"` was added while the graph ran");
+    }
 
     fn check(inputs: Inputs<'_>, wired: &[&str]) -> Result<(), String> {
         let wired = wired.iter().map(|name| ((*name).to_owned(), Input::default())).collect();

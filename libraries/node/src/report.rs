@@ -66,10 +66,6 @@ pub struct Incident {
 pub enum IncidentKind {
     /// Audio was lost before it got into the graph.
     Gap,
-    /// Messages did not arrive.
-    Missing,
-    /// A stream stopped without its last message.
-    CutOff,
     /// Arguments were changed while the graph ran.
     Changed,
     /// Something was done with less effort because results were late.

@@ -1,10 +1,9 @@
 //! The start and the end of a node's process.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, Args, FromArgMatches, Parser};
 use eyre::{Context, Result, bail};
 use tracing::level_filters::LevelFilter;
 use undertone_messages::{Message, SessionId};
@@ -24,8 +23,14 @@ pub(crate) struct NodeArguments {
     log_level: LevelFilter,
 }
 
-/// Arguments that were changed at run time, by name without dashes.
-pub(crate) type Changes = BTreeMap<String, serde_json::Value>;
+/// Arguments that were changed at run time, by name without dashes, in the order in which they were.
+pub(crate) type Changes = Vec<(String, serde_json::Value)>;
+
+/// Whether an argument may be given several times, and all of them count.
+pub(crate) fn is_repeatable<A: Parser>(name: &str) -> bool {
+    let appends = |argument: &Arg| matches!(argument.get_action(), ArgAction::Append);
+    A::command().get_arguments().any(|argument| argument.get_long() == Some(name) && appends(argument))
+}
 
 /// Parses the words of a command line, with `changes` behind them.
 ///
@@ -253,6 +258,13 @@ mod tests {
         /// Say more.
         #[arg(long)]
         partials: bool,
+        /// What to look out for; may be repeated.
+        #[arg(long)]
+        mark: Vec<String>,
+    }
+
+    fn finder(threshold: f32, partials: bool) -> Finder {
+        Finder { threshold, partials, mark: Vec::new() }
     }
 
     fn parse_with(changes: &[(&str, serde_json::Value)]) -> Result<Finder, String> {
@@ -263,18 +275,24 @@ mod tests {
 
     #[test]
     fn changes_at_run_time_override_the_graph() {
-        assert_eq!(parse_with(&[]), Ok(Finder { threshold: 0.4, partials: false }));
+        assert_eq!(parse_with(&[]), Ok(finder(0.4, false)));
         let changed = parse_with(&[("threshold", json!(0.7)), ("partials", json!(true))]);
-        assert_eq!(changed, Ok(Finder { threshold: 0.7, partials: true }));
-        assert_eq!(
-            parse_with(&[("threshold", json!("0.6"))]),
-            Ok(Finder { threshold: 0.6, partials: false })
-        );
+        assert_eq!(changed, Ok(finder(0.7, true)));
+        assert_eq!(parse_with(&[("threshold", json!("0.6"))]), Ok(finder(0.6, false)));
         let off = || [("partials".to_owned(), json!(false))].into();
         for words in [&["finder"][..], &["finder", "--partials"]] {
-            let (finder, _) = parse::<Finder>(words.iter().map(OsString::from), &off()).unwrap();
-            assert_eq!(finder, Finder { threshold: 0.5, partials: false });
+            let (parsed, _) = parse::<Finder>(words.iter().map(OsString::from), &off()).unwrap();
+            assert_eq!(parsed, finder(0.5, false));
         }
+    }
+
+    #[test]
+    fn what_may_be_repeated_is_added_to_what_the_graph_says() {
+        let changes = vec![("mark".to_owned(), json!("b=2")), ("mark".to_owned(), json!("a=1"))];
+        let words = ["finder", "--mark", "c=3"].map(OsString::from);
+        let (parsed, _) = parse::<Finder>(words, &changes).unwrap();
+        assert_eq!(parsed.mark, ["c=3", "b=2", "a=1"]);
+        assert!(is_repeatable::<Finder>("mark") && !is_repeatable::<Finder>("threshold"));
     }
 
     #[test]

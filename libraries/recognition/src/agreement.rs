@@ -1,6 +1,6 @@
 //! Which words of a segment stand while somebody still speaks.
 
-use undertone_messages::{Transcript, TranscriptStatus, Word};
+use undertone_messages::{Transcript, TranscriptStatus, Word, is_spaceless};
 
 /// Local agreement between successive hypotheses: what two of them begin with stands, and later ones go on behind it
 /// (Liu, Spanakis and Niehues, "Low-latency sequence-to-sequence speech recognition and translation by partial hypothesis
@@ -21,7 +21,7 @@ impl Agreement {
     /// Makes a partial transcript of the next hypothesis: with the words that stand before those of its own, and how many
     /// they are.
     pub fn partial(&mut self, hypothesis: Transcript) -> Transcript {
-        let Transcript { segment, start, words, .. } = hypothesis;
+        let Transcript { segment, start, text, words: heard, .. } = hypothesis;
         let start = match self.segment {
             Some((known, begun)) if known == segment => begun,
             _ => {
@@ -29,10 +29,12 @@ impl Agreement {
                 start
             }
         };
-        let (words, stable) = self.take(words);
+        let (words, stable) = self.take(heard.clone());
+        // The hypothesis's own text has what is between its words as well.
+        let is_own = words.iter().map(|word| &word.text).eq(heard.iter().map(|word| &word.text));
         Transcript {
             start,
-            text: words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
+            text: if is_own { text } else { join(&words, &hypothesis.language) },
             words,
             stable: stable as u32,
             status: TranscriptStatus::Partial,
@@ -70,6 +72,12 @@ impl Agreement {
         hypothesis.drain(..known);
         hypothesis
     }
+}
+
+/// The words of a language in a row.
+fn join(words: &[Word], language: &str) -> String {
+    let space = if is_spaceless(language) { "" } else { " " };
+    words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(space)
 }
 
 /// Whether two words are the same but for case and punctuation.
@@ -120,6 +128,40 @@ mod tests {
         let (text, stable) = taken(&mut agreement, 2, "by fellow Americans ask");
         assert_eq!((text.as_str(), stable), ("And so my fellow Americans ask", 4));
         assert_eq!(taken(&mut agreement, 3, "fellow Americans ask not").1, 6);
+    }
+
+    /// The partial text of a hypothesis of the whole segment, with words of a second each.
+    fn partial(agreement: &mut Agreement, language: &str, spoken: &str, text: &str) -> String {
+        let hypothesis = Transcript {
+            segment: 0,
+            start: 0,
+            end: 160_000,
+            text: text.to_owned(),
+            words: words(0, spoken),
+            stable: 0,
+            average_log_probability: 0.0,
+            no_speech_probability: 0.0,
+            language: language.to_owned(),
+            status: TranscriptStatus::Final,
+            reason: String::new(),
+            model: String::new(),
+            degraded: String::new(),
+        };
+        agreement.partial(hypothesis).text
+    }
+
+    #[test]
+    fn a_partial_text_is_written_as_its_language_is() {
+        let mut agreement = Agreement::default();
+        let mut chinese = |spoken, text| partial(&mut agreement, "zh", spoken, text);
+        assert_eq!(chinese("你 好 世 界", "你好，世界"), "你好，世界");
+        assert_eq!(chinese("你 好 世 界 我", "你好，世界。我"), "你好，世界。我");
+        assert_eq!(chinese("你 号 世 界 我", "你号，世界，我"), "你好世界我");
+        let mut agreement = Agreement::default();
+        let mut english = |text| partial(&mut agreement, "en", text, text);
+        assert_eq!(english("And so, my"), "And so, my");
+        assert_eq!(english("And so, my"), "And so, my");
+        assert_eq!(english("And so my fellow"), "And so, my fellow");
     }
 
     proptest! {

@@ -8,10 +8,11 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
+use undertone_messages::is_spaceless;
 
 use crate::guard::Stop;
 use crate::repetition::RepetitionRule;
-use crate::words::{Wording, is_spaceless, plain};
+use crate::words::{Wording, plain};
 
 /// What is held against a transcript.
 #[derive(Clone, Debug, PartialEq, clap::Args)]

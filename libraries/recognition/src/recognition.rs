@@ -22,6 +22,14 @@ pub struct Recognition {
     pub language: String,
 }
 
+impl Recognition {
+    /// Why `guard`, which watched over the text, cut it short, or `None` if it did not.
+    pub fn stop(&self, guard: &Guard) -> Option<Stop> {
+        let text: Vec<i32> = self.tokens.iter().map(|token| token.id).collect();
+        guard.stop(&text, &self.language)
+    }
+}
+
 /// What was said in a segment. Times are sample indexes from its start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Transcription {
@@ -92,15 +100,14 @@ impl Transcription {
 }
 
 /// Puts the windows of an audio of `length` samples together, each with its start, and judges the text. `energies` are
-/// those of the whole audio ([`crate::energies`]).
+/// those of the whole audio ([`crate::energies`]); `stop` says why the text of a window was cut short, if one was.
 pub fn judge(
     windows: Vec<(u64, Recognition)>,
     length: u64,
     energies: &[f32],
-    guard: &Guard,
+    stop: Option<Stop>,
     limits: &Limits,
 ) -> Transcription {
-    let stop = windows.iter().find_map(|(_, window)| stop(window, guard));
     let whole = join(windows);
     let average = (whole.log_probability / whole.count.max(1) as f64) as f32;
     let mut wording = wording(&whole.tokens, &whole.language, length);
@@ -119,11 +126,6 @@ pub fn judge(
         no_speech_probability: whole.no_speech_probability,
         language: evidence.language,
     }
-}
-
-fn stop(piece: &Recognition, guard: &Guard) -> Option<Stop> {
-    let text: Vec<i32> = piece.tokens.iter().map(|token| token.id).collect();
-    guard.stop(&text, &piece.language)
 }
 
 /// Puts windows together, each with its start.

@@ -2,6 +2,9 @@
 
 use undertone_messages::{Phase, SAMPLE_RATE, Speech};
 
+/// Samples of a second. Of less, Whisper makes up more than it hears.
+const SECOND: u64 = SAMPLE_RATE as u64;
+
 /// Times of previews on a session's clock: at regular intervals while somebody speaks, counted from a segment's first
 /// sound, and whenever its end is announced.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +43,9 @@ impl Schedule {
         end >= self.due
     }
 
-    /// Whether what covers `start..end` is long enough for a look, and one is due.
+    /// Whether what covers `start..end` is long enough for a look, a second or an interval that is shorter, and one is due.
     pub fn is_due_for(&self, start: u64, end: u64) -> bool {
-        end.saturating_sub(start) >= self.interval && self.is_due_at(end)
+        end.saturating_sub(start) >= self.interval.min(SECOND) && self.is_due_at(end)
     }
 
     /// Takes note of a look at what ends at sample index `end`.
@@ -67,5 +70,37 @@ impl Schedule {
     /// anyway.
     pub fn makes_way(speech: &Speech, other: &Speech) -> bool {
         other.phase == Phase::Final && speech.phase != Phase::Tentative
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Previews of a segment from its first sample on, every half second, of at most `window`: the ends, in half seconds, of
+    /// those that are looked at.
+    fn looks(milliseconds: u32, window: u64) -> Vec<u64> {
+        let mut schedule = Schedule::every(milliseconds);
+        let mut looks = Vec::new();
+        for half in 1..=40 {
+            let end = half * SECOND / 2;
+            if schedule.is_due_for(end.saturating_sub(window), end) {
+                schedule.looked(end);
+                looks.push(half);
+            }
+        }
+        looks
+    }
+
+    #[test]
+    fn an_interval_may_be_longer_than_what_a_look_covers() {
+        assert_eq!(looks(8_000, 2 * SECOND), [2, 18, 34]);
+        assert_eq!(looks(3_000, SECOND), [2, 8, 14, 20, 26, 32, 38]);
+    }
+
+    #[test]
+    fn less_than_a_second_is_looked_at_only_if_the_interval_is_shorter() {
+        assert_eq!(looks(1_000, 8 * SECOND)[..3], [2, 4, 6]);
+        assert_eq!(looks(500, 8 * SECOND)[..3], [1, 2, 3]);
     }
 }

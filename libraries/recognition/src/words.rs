@@ -1,5 +1,7 @@
 //! From the recogniser's tokens to words with times.
 
+use undertone_messages::is_spaceless;
+
 /// A token of recognised text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {
@@ -73,11 +75,6 @@ pub fn wording(tokens: &[Token], language: &str, length: u64) -> Wording {
 /// The word as it is compared with others: lower case, letters and digits alone.
 pub fn plain(word: &str) -> String {
     word.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// Whether a language is written without spaces: Chinese, Japanese, Thai, Lao, Burmese and Cantonese.
-pub(crate) fn is_spaceless(language: &str) -> bool {
-    matches!(language, "zh" | "ja" | "th" | "lo" | "my" | "yue")
 }
 
 fn group(tokens: &[Token], at_spaces: bool, length: u64) -> Vec<Group> {

@@ -342,7 +342,12 @@ fn differ_at(first: Value<'_>, second: Value<'_>, tolerance: f64) -> Option<(Str
     let mut encoded = [Vec::new(), Vec::new()];
     let known = value(a, row_a, &mut encoded[0]).is_ok() && value(b, row_b, &mut encoded[1]).is_ok();
     let close = match (float(a, row_a), float(b, row_b)) {
-        (Some(a), Some(b)) => (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0) && tolerance > 0.0,
+        (Some(a), Some(b)) => {
+            let distance = (a - b).abs();
+            // A share of infinity is infinite.
+            let finite = distance.is_finite() && tolerance > 0.0;
+            finite && distance <= tolerance * a.abs().max(b.abs()).max(1.0)
+        }
         _ => false,
     };
     if close || (known && encoded[0] == encoded[1]) {

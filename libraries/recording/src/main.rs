@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use undertone_messages::seconds;
-use undertone_recording::{Manifest, Options, RecordingError, compare, repair, results, verify};
+use undertone_recording::{Manifest, Options, RecordingError, State, compare, repair, results, verify};
 
 /// Looks into recordings, compares them and repairs them.
 #[derive(Debug, Parser)]
@@ -133,7 +133,9 @@ fn summary(manifest: &Manifest) -> String {
     }
     for (name, topic) in &manifest.topics {
         if topic.sessions.is_empty() {
-            let _ = writeln!(text, "{name}: no messages");
+            // What there is of a topic is known once its file is finished.
+            let known = if manifest.state == State::Recording { "not finished" } else { "no messages" };
+            let _ = writeln!(text, "{name}: {known}");
         }
         for (session, stream) in &topic.sessions {
             let end = stream.end.map_or_else(String::new, |end| format!(", {:.1} s", seconds(end)));

@@ -368,7 +368,11 @@ impl Manifest {
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts: Vec<String> = self.exceptions.iter().map(ToString::to_string).collect();
         match self.state {
-            State::Recording => doubts.push("it was not finished".to_owned()),
+            State::Recording => doubts.push(
+                "it was not finished: its recorder is still at work or was killed; if it was, `recording repair` keeps \
+                 what was written"
+                    .to_owned(),
+            ),
             State::Repaired => {
                 doubts.push("its recorder did not finish it, so what came last may be missing".to_owned())
             }

@@ -15,8 +15,8 @@ use crate::digest::{Digest, message_digest};
 use crate::error::RecordingError;
 use crate::lock::{LOCK, Lock};
 use crate::manifest::{
-    Content, Dataflow, Exception, ExceptionKind, FINISHED, MANIFEST, MANIFEST_PARTIAL, Manifest, PARTIAL,
-    State, Stream, Topic, UNFINISHED, check_name, file_of,
+    Content, Dataflow, Exception, ExceptionKind, FINISHED, MANIFEST, MANIFEST_PARTIAL, Manifest, NodeRecord,
+    PARTIAL, State, Stream, Topic, UNFINISHED, check_name, file_of,
 };
 use crate::topic_reader::TopicReader;
 use crate::topic_writer::{DIGEST, TopicWriter, failed};
@@ -92,6 +92,19 @@ impl Recorder {
     pub fn flush(&mut self) -> Result<(), RecordingError> {
         // All of them, whatever becomes of one.
         self.topics.values_mut().map(TopicWriter::flush).fold(Ok(()), Result::and)
+    }
+
+    /// Enters what is known of the nodes. It outlives this process, as what was flushed does.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full.
+    pub fn describe(&mut self, nodes: BTreeMap<String, NodeRecord>) -> Result<(), RecordingError> {
+        if nodes == self.manifest.nodes {
+            return Ok(());
+        }
+        self.manifest.nodes = nodes;
+        self.manifest.write(self.lock.folder())
     }
 
     /// The manifest, to add what is learnt of the nodes and what has happened.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use undertone_messages::{Message, Sentiment, seconds};
+use arrow::array::StructArray;
+use undertone_messages::{Body, Columns, Header, MessageError, Sentiment, likeliest, seconds};
 
 use crate::error::RecordingError;
 use crate::manifest::{Content, Manifest};
@@ -58,9 +59,10 @@ pub struct Results {
 pub struct Row(pub Vec<Option<Utterance>>);
 
 impl Row {
-    /// Where the row stands in time.
-    fn start(&self) -> u64 {
-        self.0.iter().flatten().map(|utterance| utterance.start).next().unwrap_or(0)
+    /// Where the row stands in time. The utterance that begins last decides: of one that was cut in two, the row has one
+    /// piece, and the other piece may come before it.
+    fn time(&self) -> Option<u64> {
+        self.0.iter().flatten().map(|utterance| utterance.start).max()
     }
 }
 
@@ -101,8 +103,7 @@ pub fn results(folders: &[PathBuf], topic: &str) -> Result<Results, RecordingErr
         }
     }
     for rows in sessions.values_mut() {
-        rows.iter_mut().for_each(|row| row.0.resize(folders.len(), None));
-        rows.sort_by_key(Row::start);
+        arrange(rows, folders.len());
     }
     Ok(Results { folders: folders.to_vec(), sessions })
 }
@@ -116,11 +117,11 @@ fn read(folder: &Path, topic: &str) -> Result<BTreeMap<(String, u64), Vec<Uttera
     let mut sessions: BTreeMap<(String, u64), Vec<Utterance>> = BTreeMap::new();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut problem = None;
-    verify_topic(folder, topic, recorded, |header, message| match Message::<Sentiment>::decode(message) {
-        Ok(message) => {
+    verify_topic(folder, topic, recorded, |header, message| match utterance(header, message) {
+        Ok(utterance) => {
             let name = header.session.to_string();
             let count = counts.entry(name.clone()).or_insert(1);
-            sessions.entry((name, *count)).or_default().extend(message.body.map(utterance));
+            sessions.entry((name, *count)).or_default().extend(utterance);
             *count += u64::from(header.last);
         }
         Err(error) => _ = problem.get_or_insert_with(|| error.to_string()),
@@ -131,17 +132,23 @@ fn read(folder: &Path, topic: &str) -> Result<BTreeMap<(String, u64), Vec<Uttera
     }
 }
 
-fn utterance(sentiment: Sentiment) -> Utterance {
-    let likeliest = sentiment.labels.into_iter().zip(sentiment.probabilities);
-    let likeliest = likeliest.max_by(|(_, a), (_, b)| a.total_cmp(b));
-    Utterance {
-        start: sentiment.start,
-        end: sentiment.end,
-        label: likeliest.map(|(label, _)| label).unwrap_or_default(),
-        confidence: sentiment.confidence,
-        score: sentiment.score,
-        text: sentiment.text,
+/// What a message says, unless it is the last of its stream. No other fields of a [`Sentiment`] are read, so that results of
+/// versions that have others can be compared.
+fn utterance(header: &Header, message: &StructArray) -> Result<Option<Utterance>, MessageError> {
+    if header.last {
+        return Ok(None);
     }
+    let columns = Columns::new(Sentiment::NAME, message)?;
+    let (labels, probabilities) = (columns.texts("labels")?, columns.floats("probabilities")?);
+    let likeliest = likeliest(&labels, &probabilities);
+    Ok(Some(Utterance {
+        start: columns.u64("start")?,
+        end: columns.u64("end")?,
+        label: likeliest.map(|(label, _)| label.to_owned()).unwrap_or_default(),
+        confidence: columns.f32("confidence")?,
+        score: columns.f32("score")?,
+        text: columns.text("text")?.to_owned(),
+    }))
 }
 
 /// Puts a recording's utterances into the rows of those of the first that they overlap, or into rows of their own. The
@@ -175,6 +182,12 @@ fn place(rows: &mut Vec<Row>, column: usize, utterances: Vec<Utterance>) {
     }
 }
 
+/// Brings rows into the order of time, each with a place for every recording.
+fn arrange(rows: &mut [Row], recordings: usize) {
+    rows.iter_mut().for_each(|row| row.0.resize(recordings, None));
+    rows.sort_by_key(Row::time);
+}
+
 impl Results {
     /// How the results of a recording compare with those of the first.
     pub fn score(&self, column: usize) -> Score {
@@ -182,7 +195,9 @@ impl Results {
         for rows in self.sessions.values() {
             let words = |column: usize| -> Vec<String> {
                 let utterances = rows.iter().filter_map(|row| row.0.get(column)?.as_ref());
-                utterances.flat_map(Utterance::words).collect()
+                let mut utterances: Vec<&Utterance> = utterances.collect();
+                utterances.sort_by_key(|utterance| utterance.start);
+                utterances.into_iter().flat_map(Utterance::words).collect()
             };
             let (first, these) = (words(0), words(column));
             score.words += first.len();
@@ -277,8 +292,7 @@ mod tests {
             at(80_000, 96_000, "positive", "five"),
         ];
         place(&mut rows, 1, others);
-        rows.iter_mut().for_each(|row| row.0.resize(2, None));
-        rows.sort_by_key(Row::start);
+        arrange(&mut rows, 2);
         let shape: Vec<Vec<bool>> =
             rows.iter().map(|row| row.0.iter().map(Option::is_some).collect()).collect();
         assert_eq!(shape, [vec![true, true], vec![true, true], vec![false, true], vec![false, true]]);
@@ -291,6 +305,29 @@ mod tests {
         let same = results.score(0);
         assert_eq!((same.utterances, same.matched, same.word_edits), (2, 2, 0));
         assert!(results.to_string().contains("nothing"), "{results}");
+    }
+
+    /// In the row of what was cut is the larger piece, whichever comes first.
+    #[test]
+    fn words_are_counted_and_rows_shown_in_the_order_of_time() {
+        let whole = vec![at(0, 64_000, "neutral", "and so my fellow Americans ask not")];
+        let cut = |border: u64, before: &str, behind: &str| {
+            vec![at(1_600, border, "neutral", before), at(border + 4_000, 64_000, "neutral", behind)]
+        };
+        for pieces in [
+            cut(16_000, "and so", "my fellow Americans ask not"),
+            cut(48_000, "and so my fellow Americans", "ask not"),
+        ] {
+            let mut rows = Vec::new();
+            place(&mut rows, 0, whole.clone());
+            place(&mut rows, 1, pieces.clone());
+            arrange(&mut rows, 2);
+            let shown: Vec<Utterance> = rows.iter().filter_map(|row| row.0[1].clone()).collect();
+            assert_eq!(shown, pieces);
+            let sessions = BTreeMap::from([(("s".to_owned(), 1), rows)]);
+            let score = Results { folders: vec!["a".into(), "b".into()], sessions }.score(1);
+            assert_eq!((score.matched, score.word_edits, score.words), (1, 0, 7));
+        }
     }
 
     #[test]

@@ -79,11 +79,7 @@ impl<W: Write> TopicWriter<W> {
     /// Writes a message.
     pub(crate) fn write(&mut self, message: &StructArray) -> Result<(), RecordingError> {
         if message.fields() != &self.fields {
-            return Err(refused(&self.topic)(format!(
-                "its messages began with the fields {}, and one has {}; a topic has messages of one type",
-                names(&self.fields),
-                names(message.fields())
-            )));
+            return Err(refused(&self.topic)(difference(&self.fields, message.fields())));
         }
         check(message).map_err(refused(&self.topic))?;
         if self.broken {
@@ -136,8 +132,15 @@ fn header_fields(fields: &Fields) -> impl Iterator<Item = Field> {
     fields.iter().filter(move |field| of_header(field.name())).map(|field| field.as_ref().clone())
 }
 
-fn names(fields: &Fields) -> String {
-    fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
+/// The first field in which the messages of a topic and another one differ, in words.
+fn difference(fields: &Fields, others: &Fields) -> String {
+    let place = fields.iter().zip(others).take_while(|(field, other)| field == other).count();
+    let show = |fields: &Fields| fields.get(place).map_or_else(|| "nothing".to_owned(), |it| it.to_string());
+    format!(
+        "its messages began with {}, and one has {} in that place; a topic has messages of one type",
+        show(fields),
+        show(others)
+    )
 }
 
 /// For `map_err`: a topic cannot be written.

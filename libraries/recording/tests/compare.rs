@@ -400,6 +400,10 @@ fn a_tolerance_is_for_floats_alone() {
     assert_eq!(found.first_difference().unwrap().text, r#"`text` is "a" against "b""#);
     let pair = Pair::of(&odd("a", 0.5), &odd("a", f32::NAN));
     assert!(!pair.compare(&tolerance(1e9)).unwrap().is_exact());
+    for (one, other) in [(0.5, f32::INFINITY), (f32::NEG_INFINITY, f32::INFINITY)] {
+        let pair = Pair::of(&odd("a", one), &odd("a", other));
+        assert!(!pair.compare(&tolerance(0.05)).unwrap().is_exact(), "{one} against {other}");
+    }
 
     for wrong in ["nan", "-1", "inf", "much"] {
         let output = pair.command(&[&format!("--tolerance={wrong}")]);
@@ -557,6 +561,29 @@ fn a_name_that_comes_again_is_a_session_of_its_own() {
     assert_eq!(other.compare(&Options::default()).unwrap().first_difference().unwrap().session, "s");
 }
 
+/// Results as they were before they carried the weights that they used.
+#[test]
+fn results_of_a_version_with_other_fields_are_set_side_by_side() {
+    let without = |(topic, message): Sent| {
+        let fields = message.fields().iter().cloned().zip(message.columns().iter().cloned());
+        let kept = fields.filter(|(field, _)| field.name() != "weighting");
+        let message = if topic == "fusion/sentiment" { kept.collect::<Vec<_>>().into() } else { message };
+        (topic, message)
+    };
+    let old: Vec<Sent> = session("s", 3).into_iter().map(without).collect();
+    let error = Message::<Sentiment>::decode(&old[5].1).unwrap_err().to_string();
+    assert!(error.contains("`weighting`") && error.contains("another version"), "{error}");
+    let pair = Pair::of(&old, &session("s", 3));
+    let found = pair.compare(&Options::default()).unwrap().first_difference().unwrap().text.clone();
+    assert!(found.starts_with("the fields are session, seq,") && found.contains("weighting"), "{found}");
+    let found = results(&[pair.first.clone(), pair.second.clone()], "fusion/sentiment").unwrap();
+    let score = found.score(1);
+    assert_eq!((score.utterances, score.matched, score.same_label, score.word_edits), (1, 1, 1, 0));
+    // What is no result is still none.
+    let speech = results(std::slice::from_ref(&pair.first), "vad/speech").unwrap_err().to_string();
+    assert!(speech.contains("`labels`"), "{speech}");
+}
+
 #[test]
 fn a_rejected_transcript_is_told_like_any_other() {
     let found = difference::<Transcript>(|transcript| {
@@ -588,6 +615,10 @@ mod command {
             error.contains("was not finished") && error.contains(&format!("recording repair {name}")),
             "{error}"
         );
+        let (code, shown, _) = recording(&["show", name]);
+        assert_eq!(code, Some(0));
+        assert!(shown.contains("vad/speech: not finished\n"), "{shown}");
+        assert!(shown.contains("not exact") && shown.contains("`recording repair`"), "{shown}");
         let (code, text, _) = recording(&["repair", name]);
         assert_eq!(code, Some(0));
         assert!(text.contains("vad/speech: session `s`, 2 messages, 0.1 s, "), "{text}");

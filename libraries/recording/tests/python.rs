@@ -21,8 +21,8 @@ fn expected(name: &str) -> Value {
     let emotions = ["calm", "angry"];
     let contribution = |modality: &str, weight: f64| {
         json!({
-            "modality": modality, "model": model, "weight": weight, "probabilities": probabilities, "end": 1824,
-            "reason": "", "emotions": emotions, "emotion_probabilities": [0.25, 0.75], "valence": -0.5, "arousal": null,
+            "modality": modality, "model": model, "weight": weight, "weights": [weight, -0.5, 0.5],
+            "probabilities": probabilities, "end": 1824, "reason": "", "emotions": emotions, "emotion_probabilities": [0.25, 0.75], "valence": -0.5, "arousal": null,
             "anomaly": 0.5,
         })
     };
@@ -50,8 +50,9 @@ fn expected(name: &str) -> Value {
         }),
         "fusion/sentiment" => json!({
             "segment": 5, "start": 800, "end": 1824, "status": "final", "profile": "both", "labels": labels,
-            "probabilities": probabilities, "contributions": [contribution("text", 0.25), contribution("voice", 0.75)],
-            "score": 0.5, "confidence": 0.75, "abstained": false, "anomaly": true, "text": text,
+            "probabilities": probabilities, "weighting": "learned", "model": model,
+            "contributions": [contribution("text", 0.25), contribution("voice", 0.75)],
+            "bias": [-0.5, 0.0, 0.5], "temperature": 1.0, "score": 0.5, "confidence": 0.75, "abstained": false, "anomaly": true, "text": text,
             "degraded": "",
         }),
         "fusion/watermark" => json!({"position": 1824}),

@@ -1,7 +1,7 @@
 //! A result, or statistics, as one JSON object.
 
 use serde::{Serialize, Serializer};
-use undertone_messages::{Contribution, Sentiment, Statistics, seconds};
+use undertone_messages::{Contribution, Sentiment, Statistics, likeliest, seconds};
 
 use crate::latency::{Latency, StageLatency};
 
@@ -22,6 +22,10 @@ pub struct Record<'a> {
     confidence: f32,
     fused_score: f32,
     probabilities: NamedValues<'a>,
+    weighting: &'static str,
+    model: &'a str,
+    bias: NamedValues<'a>,
+    temperature: f32,
     abstained: bool,
     anomaly: bool,
     /// What was done with less effort because the graph was late.
@@ -62,6 +66,10 @@ impl<'a> Record<'a> {
             confidence: result.confidence,
             fused_score: result.score,
             probabilities,
+            weighting: result.weighting.name(),
+            model: &result.model,
+            bias: NamedValues { names: &result.labels, values: &result.bias },
+            temperature: result.temperature,
             abstained: result.abstained,
             anomaly: result.anomaly,
             degraded: &result.degraded,
@@ -128,7 +136,7 @@ impl<'a> NamedValues<'a> {
 
     /// The likeliest label, the first if several are.
     pub fn likeliest(self) -> Option<(&'a str, f32)> {
-        self.iter().reduce(|best, next| if next.1 > best.1 { next } else { best })
+        likeliest(self.names, self.values)
     }
 }
 
@@ -144,6 +152,7 @@ struct ContributionRecord<'a> {
     label: Option<&'a str>,
     probabilities: NamedValues<'a>,
     weight: f32,
+    weights: NamedValues<'a>,
     model: &'a str,
     end_sample: u64,
     /// How much of the segment's end the estimate does not cover.
@@ -168,6 +177,7 @@ impl<'a> ContributionRecord<'a> {
             label: probabilities.likeliest().map(|(label, _)| label),
             probabilities,
             weight: contribution.weight,
+            weights: NamedValues { names: labels, values: &contribution.weights },
             model: &contribution.model,
             end_sample: contribution.end,
             stale_ms: 1000.0 * seconds(end.saturating_sub(contribution.end)),

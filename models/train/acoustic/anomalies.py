@@ -8,9 +8,11 @@ from clips import RATE
 
 SEED = 9
 # Kinds of speech as it comes; all others are `spoilt`.
-VARIED, OTHER_SPEECH = "varied", "other speech"
+CLEAN, VARIED, OTHER_SPEECH = "clips as they are", "varied", "other speech"
 # Every so many clips one is spoilt, in each of these ways.
 SPOILT_ONE_IN = 4
+# How sounds are heard: as long as the clip, or as long as a word or three.
+WHOLE, SHORT = "whole clips", "0.3 to 1.5 s of speech"
 
 
 def spoilt(samples, noise, rng):
@@ -43,31 +45,42 @@ def varied(samples, noise, rng):
     return samples * decibels(rng.uniform(-18, 0))
 
 
+def shortened(samples, rng):
+    """The first word or three of a clip, between as much silence as an endpointer leaves: 0.3 s in front, 0.1 s behind."""
+    samples = clips.with_margins(samples, 0.3, 0.3)
+    start, end = clips.spoken(samples)
+    length = int(rng.uniform(0.3, 1.5) * RATE)
+    return numpy.concatenate([samples[: min(start + length, end)], samples[-RATE // 10 :]])
+
+
 def write(paths, noise_path, speech, folder):
-    """Writes wav files and gives, for each file, its kind, and the clip or the recording that it was made of.
+    """Writes wav files and gives, for each file, its kind, the clip or the recording that it was made of, and how it is heard.
 
     `speech` is a folder of other recordings of speech, which are cut into pieces of 3 s.
     """
-    noise, kinds, sources = clips.read(noise_path), [], []
+    noise, written = clips.read(noise_path), []
 
-    def save(kind, source, samples):
-        name = folder / f"{len(kinds):05}.wav"
+    def save(samples, *what):
+        name = folder / f"{len(written):05}.wav"
         soundfile.write(name, numpy.clip(samples, -1, 1).astype("float32"), RATE, subtype="FLOAT")
-        kinds.append(kind)
-        sources.append(source)
+        written.append(what)
 
     for index, path in enumerate(paths):
         rng = numpy.random.default_rng([SEED, index])
-        samples = clips.with_margins(clips.read(path), 0.3, 0.3)
-        save(VARIED, index, varied(samples, noise, rng))
-        if index % SPOILT_ONE_IN == 0:
-            for kind, made in spoilt(samples, noise, rng).items():
-                save(kind, index, made)
+        clip = clips.read(path)
+        for heard, samples in ((WHOLE, clips.with_margins(clip, 0.3, 0.3)), (SHORT, shortened(clip, rng))):
+            if heard == SHORT:
+                # As they are: whole ones are elsewhere.
+                save(samples, CLEAN, index, heard)
+            save(varied(samples, noise, rng), VARIED, index, heard)
+            if index % SPOILT_ONE_IN == 0:
+                for kind, made in spoilt(samples, noise, rng).items():
+                    save(made, kind, index, heard)
     for path in sorted(p for p in speech.iterdir() if p.suffix in (".wav", ".flac")):
         samples = clips.read(path)
         for start in range(0, samples.size - 3 * RATE + 1, 3 * RATE // 2):
-            save(OTHER_SPEECH, path.stem, samples[start : start + 3 * RATE])
-    return numpy.array(kinds), numpy.array(sources, dtype=object)
+            save(samples[start : start + 3 * RATE], OTHER_SPEECH, path.stem, WHOLE)
+    return tuple(numpy.array(column, dtype=object) for column in zip(*written, strict=True))
 
 
 def rms(samples):

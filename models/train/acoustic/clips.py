@@ -1,6 +1,8 @@
 """The clips that the acoustic models are trained on, as an endpointer would cut them, and augmented."""
 
+import csv
 import sys
+from pathlib import Path
 
 import numpy
 import scipy.signal
@@ -60,9 +62,27 @@ def with_margins(samples, before, after):
     return samples[max(0, start - int(before * RATE)) : end + int(after * RATE)]
 
 
-def augmented(samples, noise, rng, without=()):
+def segments(paths, table):
+    """Of each clip the first and the last sample of what the graph's vad found in it, [clips, 2], from the `files.csv` of an
+    evaluation; where it found nothing, as `with_margins`."""
+    with open(table, encoding="utf-8", newline="") as file:
+        rows = {Path(row["file"]).stem: row for row in csv.DictReader(file)}
+    [column] = [name for name in next(iter(rows.values())) if name.endswith("speech: segments")]
+    found = []
+    for path in paths:
+        bounds = [float(second) for second in rows[path.stem][column].replace(";", "-").split("-") if second]
+        start, end = (bounds[0], bounds[-1]) if bounds else numpy.divide(spoken(read(path)), RATE) + (-0.3, 0.1)
+        found.append((max(0, round(start * RATE)), round(end * RATE)))
+    return numpy.array(found)
+
+
+def augmented(samples, noise, rng, without=(), segment=None):
     """Another endpoint, speed 0.9 to 1.1, office noise at 5 to 30 dB, gain -18 to 6 dB, or these `without` some."""
-    samples = with_margins(samples, rng.uniform(0.1, 0.4), rng.uniform(0.0, 0.5))
+    if segment is None:
+        samples = with_margins(samples, rng.uniform(0.1, 0.4), rng.uniform(0.0, 0.5))
+    else:
+        before, after = int(rng.uniform(-0.15, 0.15) * RATE), int(rng.uniform(-0.1, 0.3) * RATE)
+        samples = samples[max(0, segment[0] + before) : segment[1] + after]
     percent = rng.integers(90, 111)
     if "speed" not in without:
         samples = scipy.signal.resample_poly(samples, 100, percent)
@@ -75,14 +95,17 @@ def augmented(samples, noise, rng, without=()):
     return numpy.clip(samples * 10 ** (gain / 20), -1, 1)
 
 
-def write(paths, noise_path, copies, folder, without=()):
-    """Writes CLIP-COPY.wav: of each clip one copy as it is, the others augmented."""
+def write(paths, noise_path, copies, folder, without=(), cuts=None):
+    """Writes CLIP-COPY.wav: of each clip one copy as it is, the others augmented. `cuts` are `segments`; without them clips are
+    cut by their level."""
     noise = read(noise_path)
     for index, path in enumerate(paths):
         samples = read(path)
+        segment = None if cuts is None else cuts[index]
+        whole = with_margins(samples, 0.3, 0.3) if cuts is None else samples[segment[0] : segment[1]]
         for number in range(copies):
             rng = numpy.random.default_rng([SEED, index, number])
-            made = augmented(samples, noise, rng, without) if number else with_margins(samples, 0.3, 0.3)
+            made = augmented(samples, noise, rng, without, segment) if number else whole
             soundfile.write(folder / f"{index:05}-{number}.wav", made.astype("float32"), RATE, subtype="FLOAT")
 
 

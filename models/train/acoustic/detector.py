@@ -10,7 +10,6 @@ from sklearn.preprocessing import StandardScaler
 
 FALSE_POSITIVES = 0.01  # By the odds.
 DIRECTIONS = 32
-CLEAN = "clips as they are"
 MOST = 50.0  # Of the odds' logarithm: far beyond any threshold, and far below what overflows.
 
 
@@ -19,19 +18,20 @@ class Detector:
 
     The odds are learned from sounds that are known to be odd (outlier exposure: Hendrycks et al., "Deep Anomaly Detection
     with Outlier Exposure", ICLR 2019), with `strength` as the inverse of the regularisation. The Mahalanobis distance, in
-    the directions in which normal sounds vary most, finds what is like nothing that was learned.
+    the directions in which `usual` sounds vary most, finds what is like nothing that was learned. `other` speech is normal,
+    too, but has no directions of its own: a few pieces from another room would span some, and lie far out on them.
     """
 
-    def __init__(self, normal, spoilt, strength):
+    def __init__(self, usual, other, spoilt, strength):
         regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-        labels = numpy.repeat([0, 1], [len(normal), len(spoilt)])
-        self.odds = make_pipeline(StandardScaler(), regression).fit(numpy.concatenate([normal, spoilt]), labels)
-        normal = normal.astype(float)
-        self.mean, deviation = normal.mean(axis=0), normal.std(axis=0) + 1e-6
-        _, _, directions = numpy.linalg.svd((normal - self.mean) / deviation, full_matrices=False)
+        labels = numpy.repeat([0, 1], [len(usual) + len(other), len(spoilt)])
+        self.odds = make_pipeline(StandardScaler(), regression).fit(numpy.concatenate([usual, other, spoilt]), labels)
+        usual = usual.astype(float)
+        self.mean, deviation = usual.mean(axis=0), usual.std(axis=0) + 1e-6
+        _, _, directions = numpy.linalg.svd((usual - self.mean) / deviation, full_matrices=False)
         directions = directions[:DIRECTIONS].T / deviation[:, None]
-        # So that the mean square along the directions is 1 for normal sounds.
-        self.directions = directions / ((normal - self.mean) @ directions).std(axis=0) / numpy.sqrt(DIRECTIONS)
+        # So that the mean square along the directions is 1 for usual sounds.
+        self.directions = directions / ((usual - self.mean) @ directions).std(axis=0) / numpy.sqrt(DIRECTIONS)
 
     def scores(self, values):
         """[2, sounds]: the logarithm of the odds, and the squared distance."""
@@ -57,20 +57,24 @@ def anomaly(scores, thresholds):
 
 
 def fit(values, kinds, sources, heard, actors, strength):
-    """The detector of all sounds and its thresholds. Prints what is flagged with speakers held out.
+    """The detector of all sounds and its thresholds. Prints what is flagged with speakers held out; in the columns of kinds
+    that were not learned by detectors that know the speakers' clean clips.
 
-    Of each sound, or piece of one: pooled values; its kind, CLEAN or one of `anomalies`; the clip or the recording that it is
+    Of each sound, or piece of one: pooled values; its kind, one of `anomalies`; the clip or the recording that it is
     of; and how it was heard, a name for the table. `actors` are those of the clips.
     """
     of_clip = numpy.array([isinstance(source, int) for source in sources])
     other = kinds == anomalies.OTHER_SPEECH
-    normal = other | numpy.isin(kinds, [CLEAN, anomalies.VARIED])
+    usual = numpy.isin(kinds, [anomalies.CLEAN, anomalies.VARIED])
+    normal = usual | other
     fold = numpy.where(of_clip, clips.folds(actors)[numpy.where(of_clip, sources, 0).astype(int)], -1)
     scores = numpy.zeros((2, len(values)))
 
+    def of(known):
+        return Detector(values[usual & known], values[other & known], values[~normal & known], strength)
+
     def judge(held_out):
-        known = Detector(values[normal & ~held_out], values[~normal & ~held_out], strength)
-        scores[:, held_out] = known.scores(values[held_out])
+        scores[:, held_out] = of(~held_out).scores(values[held_out])
 
     for number in range(FOLDS):
         judge(fold == number)
@@ -78,9 +82,11 @@ def fit(values, kinds, sources, heard, actors, strength):
     speakers = numpy.array(["" if clip else source[:2] for clip, source in zip(of_clip, sources, strict=True)])
     for speaker in sorted(set(speakers[other])):
         judge(speakers == speaker)
-    usual = normal & ~other
-    # The distance tells rooms apart as well, so it only finds what is farther than any speech that was heard.
-    thresholds = [float(numpy.quantile(scores[0, usual], 1 - FALSE_POSITIVES)), float(scores[1, normal].max())]
+    everything = of(numpy.full(len(values), True))
+    # The distance tells rooms apart as well, so it only finds what is farther than any speech that was heard, by this
+    # detector or by one that did not know it.
+    farthest = max(scores[1, normal].max(), everything.scores(values[normal])[1].max())
+    thresholds = [float(numpy.quantile(scores[0, usual], 1 - FALSE_POSITIVES)), float(farthest)]
 
     ways = list(dict.fromkeys(heard))
     print(f"| heard | {' | '.join(f'{way}: number | flagged | … if this kind was not learned' for way in ways)} |")
@@ -89,18 +95,20 @@ def fit(values, kinds, sources, heard, actors, strength):
         here = kinds == kind
         unlearned = numpy.zeros_like(scores)
         if not normal[here].any():
-            unlearned[:, here] = Detector(values[normal], values[~normal & ~here], strength).scores(values[here])
+            unlearned[:, here] = of(~here).scores(values[here])
         cells = []
         for way in ways:
             these = here & (heard == way)
             cells += [f"{these.sum():,}", share(scores[:, these], thresholds)]
             cells += ["" if normal[here].any() else share(unlearned[:, these], thresholds)]
         print(f"| {kind} | {' | '.join(cells)} |", flush=True)
-    return Detector(values[normal], values[~normal], strength), thresholds
+    itself = share(everything.scores(values[other]), thresholds)
+    print(f"other speech by the detector as it is exported, which learned that it is normal: {itself}", flush=True)
+    return everything, thresholds
 
 
 def share(scores, thresholds):
-    return f"{(anomaly(scores, thresholds) > 1).mean():.1%}"
+    return f"{(anomaly(scores, thresholds) > 1).mean():.1%}" if scores.size else ""
 
 
 def configuration():

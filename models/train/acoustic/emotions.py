@@ -50,17 +50,18 @@ def calibration(fitted):
     return {"temperature": temperature} | ({"uniform_share": share} if share else {})
 
 
-def report(name, logits, emotions, fold, fit, whole):
-    """Prints the figures, calibrated as they are served, and gives the report on the three labels.
+def report(name, logits, emotions, fold, fit, fitted_on):
+    """Prints the figures, calibrated as they are served, and gives the reports on the three labels and the eight emotions.
 
-    `whole` are the logits, emotions and folds of the clips that the calibration is fitted on.
+    `fitted_on` are the logits, emotions and folds that the calibration is fitted on.
     """
 
     def labels(logits, emotions, fold):
         return label_logits(logits), LABEL_OF_EMOTION[emotions], fold
 
     names = [emotion for emotion, *_ in EMOTIONS]
-    Report(f"eight emotions, {name}", names, logits, emotions, fold, fit, whole).show()
-    of_labels = Report(f"three labels, {name}", LABELS, *labels(logits, emotions, fold), fit, labels(*whole))
+    of_emotions = Report(f"eight emotions, {name}", names, logits, emotions, fold, fit, fitted_on)
+    of_labels = Report(f"three labels, {name}", LABELS, *labels(logits, emotions, fold), fit, labels(*fitted_on))
+    of_emotions.show()
     of_labels.show()
-    return of_labels
+    return of_labels, of_emotions

@@ -25,6 +25,7 @@ LAYERS = [2, 3]
 COPIES = 8  # Of each clip: one as it is, the others augmented.
 HEARD = 4  # So many of them are judged.
 EVERY = 0.5  # Seconds between two estimates while somebody speaks: the encoder's --preview-ms.
+SPOKEN = f"while they are spoken, every {EVERY} s: what there is of them"
 NETWORKS = 3  # Whose logits are averaged.
 HIDDEN = 128
 EPOCHS = 30
@@ -60,9 +61,9 @@ def pooled(write, precision, program):
         return numpy.array(values, dtype=numpy.float32), numpy.array(frames), given
 
 
-def pooled_clips(paths, noise, copies, precision, program):
+def pooled_clips(paths, noise, cuts, copies, precision, program):
     """float32 [clip, copy, values], and frames [clip, copy]."""
-    values, frames, _ = pooled(lambda folder: clips.write(paths, noise, copies, folder), precision, program)
+    values, frames, _ = pooled(lambda folder: clips.write(paths, noise, copies, folder, cuts=cuts), precision, program)
     return values.reshape(len(paths), copies, -1), frames.reshape(len(paths), copies)
 
 
@@ -130,16 +131,18 @@ def emotion_logits(heads, values, frames):
 
 def held_out(values, emotions, actors, heard):
     """For each of the sets `heard`, pooled states, their frames and the numbers of the clips that they are of, the logits, by
-    heads that have not heard the clip's speaker."""
+    heads that have not heard the clip's speaker; and these heads by fold."""
     fold = clips.folds(actors)
     logits = [numpy.zeros((len(of_clips), len(EMOTIONS))) for _, _, of_clips in heard]
+    of_folds = []
     for number in range(FOLDS):
         rest = fold != number
         heads = train_all(values[rest], emotions[rest], 100 * number)
+        of_folds.append(heads)
         for of_set, (pieces, frames, of_clips) in zip(logits, heard, strict=True):
             here = fold[of_clips] == number
             of_set[here] = emotion_logits(heads, pieces[here], frames[here])
-    return logits
+    return logits, of_folds
 
 
 # Export
@@ -244,17 +247,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of RAVDESS's speech clips, WAV or FLAC")
     parser.add_argument("--noise", type=Path, required=True, help="a recording of background noise, longer than any clip")
+    parser.add_argument("--segments", type=Path, required=True, help="files.csv of an evaluation of the same clips")
     parser.add_argument("--speech", type=Path, default=REPOSITORY / "recordings/session", help="folder of other speech")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "models/acoustic-whisper", help="folder of the model")
     parser.add_argument("--held-out", type=Path, help="NPZ file for the probabilities of clips whose speaker was held out")
+    parser.add_argument("--folds", type=Path, help="folder for the models of the folds, 1 to 5, each without its speakers")
     parser.add_argument("--states", nargs="+", default=PROGRAM, help="how to run the states example if not through cargo")
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # The same sums in the same order on every machine.
 
     paths, emotions, actors = clips.find(arguments.data)
-    values, frames = pooled_clips(paths, arguments.noise, COPIES, "int8", arguments.states)
+    cuts = clips.segments(paths, arguments.segments)
+    values, frames = pooled_clips(paths, arguments.noise, cuts, COPIES, "int8", arguments.states)
     width = values.shape[-1] // 2 // len(LAYERS)
-    fp32, fp32_frames = pooled_clips(paths, arguments.noise, 1, "fp32", arguments.states)
+    fp32, fp32_frames = pooled_clips(paths, arguments.noise, cuts, 1, "fp32", arguments.states)
     write_beginnings = lambda folder: clips.write_beginnings(paths, EVERY, folder)
     beginnings, their_frames, (of_clips, which) = pooled(write_beginnings, "int8", arguments.states)
     everyone = numpy.arange(len(paths))
@@ -263,10 +269,10 @@ def main():
         name = f"another speed and gain, and office noise at 5 to 30 dB: copy {n}"
         heard[name] = values[:, n], frames[:, n], everyone
     heard["as they are, by the encoder in float32"] = fp32[:, 0], fp32_frames[:, 0], everyone
-    heard[f"while they are spoken, every {EVERY} s: what there is of them"] = beginnings, their_frames, of_clips
+    heard[SPOKEN] = beginnings, their_frames, of_clips
     for n in (1, 2, 3, 4):
         heard[f"the first {n * EVERY} s"] = beginnings[which == n], their_frames[which == n], of_clips[which == n]
-    logits = held_out(values, emotions, actors, list(heard.values()))
+    logits, of_folds = held_out(values, emotions, actors, list(heard.values()))
     outputs = configuration(logits[0], emotions, temperature_alone)
     fold = clips.folds(actors)
     whole = (logits[0], emotions, fold)
@@ -274,21 +280,28 @@ def main():
         report(name, of_set, emotions[of_clips], fold[of_clips], temperature_alone, whole)
         for (name, (_, _, of_clips)), of_set in zip(heard.items(), logits, strict=True)
     ]
-    reports[0].name = "acoustic-whisper, held-out speakers"
-    reports[0].plot(arguments.output / "reliability.png")
+    of_labels, of_emotions = reports[0]
+    of_labels.name, of_emotions.name = "acoustic-whisper, held-out speakers", "acoustic-whisper, eight emotions, held-out speakers"
+    of_labels.plot(arguments.output / "reliability.png")
+    of_emotions.plot(arguments.output / "reliability-emotions.png")
     if arguments.held_out:
-        reports[0].save(arguments.held_out, paths)
+        of_labels.save(arguments.held_out, paths, reports[list(heard).index(SPOKEN)][0], of_clips, which * EVERY)
 
     write = lambda folder: anomalies.write(paths, arguments.noise, arguments.speech, folder)
-    sounds, _, (kinds, sources) = pooled(write, "int8", arguments.states)
+    sounds, _, (kinds, sources, ways) = pooled(write, "int8", arguments.states)
     everything = numpy.concatenate([values[:, 0], sounds])
-    kinds = numpy.concatenate([numpy.full(len(paths), detector.CLEAN), kinds])
+    kinds = numpy.concatenate([numpy.full(len(paths), anomalies.CLEAN), kinds])
     sources = numpy.array([*range(len(paths)), *sources], dtype=object)
-    whole_ones = numpy.full(len(kinds), "whole clips")
-    told, thresholds = detector.fit(everything, kinds, sources, whole_ones, actors, STRENGTH)
+    ways = numpy.concatenate([numpy.full(len(paths), anomalies.WHOLE), ways])
+    told, thresholds = detector.fit(everything, kinds, sources, ways, actors, STRENGTH)
     heads = train_all(values, emotions, 1000)
     export(heads, told, thresholds, width, outputs, arguments.output)
     check(arguments.output, heads, told, thresholds, width)
+    if arguments.folds:
+        for number, of_fold in enumerate(of_folds):
+            rest = fold != number
+            outputs = configuration(logits[0][rest], emotions[rest], temperature_alone)
+            export(of_fold, told, thresholds, width, outputs, arguments.folds / str(number + 1))
 
 
 if __name__ == "__main__":

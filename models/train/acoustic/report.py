@@ -43,16 +43,15 @@ class Report:
         print("before → after calibration, which is that of the other folds")
         for label, row in zip(self.names, confusion(self.logits.argmax(axis=1), self.labels, len(self.names)), strict=True):
             print(f"| {label} | {' | '.join(str(n) for n in row)} |")
-        print("confidence, accuracy, number:", self.table(), flush=True)
+        print("confidence, accuracy, number before calibration:", reliability_table(self.before, self.labels))
+        print("… and after:", reliability_table(self.after, self.labels), flush=True)
 
-    def table(self):
-        """The reliability diagram in numbers, after calibration."""
-        return reliability_table(self.after, self.labels)
-
-    def save(self, path, clips):
-        """The probabilities of `clips`, files, for fusion."""
+    def save(self, path, clips, pieces, of_clips, seconds):
+        """The probabilities of `clips`, files, for fusion; and those of a report on pieces of them, the numbers of whose clips
+        and the seconds of speech that they are of."""
         names = [clip.stem for clip in clips]
-        numpy.savez(path, names=names, probabilities=self.after, labels=self.labels, fold=self.fold)
+        whole = {"names": names, "probabilities": self.after, "labels": self.labels, "fold": self.fold}
+        numpy.savez(path, **whole, pieces=pieces.after, of_clips=of_clips, seconds=seconds)
 
     def plot(self, path):
         curves = {"before calibration": self.before, "after calibration": self.after}

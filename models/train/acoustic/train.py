@@ -270,7 +270,7 @@ def windows(rows):
 
 SERVED = "windows as served: the last 3 s every 0.5 s"
 HEARD = {
-    "whole clips": lambda rows: [rows],
+    anomalies.WHOLE: lambda rows: [rows],
     SERVED: windows,
     "the first 0.5 s alone": lambda rows: windows(rows)[:1],
     "the first 1 s alone": lambda rows: windows(rows)[1:2],
@@ -284,27 +284,39 @@ def logits(networks, pieces):
 
 
 def held_out(clip_features, emotions, actors):
-    """For each way of hearing: the logits of each clip's pieces, by networks that have not heard its speaker."""
+    """For each way of hearing: the logits of each clip's pieces, by networks that have not heard its speaker; and these
+    networks by fold."""
     fold = clips.folds(actors)
     found = {name: [None] * len(emotions) for name in HEARD}
+    of_folds = []
     for number in range(FOLDS):
         networks = train_all(clip_features, emotions, numpy.flatnonzero(fold != number), 100 * number)
+        of_folds.append(networks)
         for i in numpy.flatnonzero(fold == number):
             for name, pieces_of in HEARD.items():
                 found[name][i] = logits(networks, pieces_of(clip_features[i][0]))
         print(f"fold {number + 1} of {FOLDS} is trained", flush=True)
-    return found
+    return found, of_folds
 
 
 @torch.no_grad()
-def fit_detector(clip_features, sounds, kinds, sources, actors):
-    """What tells anomalies, by statistics of the features: of whole sounds and of windows as they are served."""
+def fit_detector(clip_features, sounds, kinds, sources, ways, actors):
+    """What tells anomalies, by statistics of the features: of whole sounds, of short ones, and of windows of whole ones as they
+    are served."""
     everything = [copies[0] for copies in clip_features] + sounds
-    kinds = [detector.CLEAN] * len(clip_features) + list(kinds)
+    of_clips = len(clip_features)
+    known = zip(
+        everything,
+        [anomalies.CLEAN] * of_clips + list(kinds),
+        [*range(of_clips), *sources],
+        [anomalies.WHOLE] * of_clips + list(ways),
+        strict=True,
+    )
     rows = []
-    for rows_of_one, kind, source in zip(everything, kinds, [*range(len(clip_features)), *sources], strict=True):
-        for heard in ("whole clips", SERVED):
-            rows += [(pooled(piece), kind, source, heard) for piece in HEARD[heard](rows_of_one)]
+    for rows_of_one, kind, source, way in known:
+        rows.append((pooled(rows_of_one), kind, source, way))
+        if way == anomalies.WHOLE:
+            rows += [(pooled(piece), kind, source, SERVED) for piece in windows(rows_of_one)]
     values, kinds, sources, heard = zip(*rows, strict=True)
     sources = numpy.array(sources, dtype=object)
     return detector.fit(numpy.array(values), numpy.array(kinds), sources, numpy.array(heard), actors, STRENGTH)
@@ -357,6 +369,7 @@ def main():
     parser.add_argument("--speech", type=Path, default=REPOSITORY / "recordings/session", help="folder of other speech")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "models/acoustic-cnn", help="folder of the model")
     parser.add_argument("--held-out", type=Path, help="NPZ file for the probabilities of clips whose speaker was held out")
+    parser.add_argument("--folds", type=Path, help="folder for the models of the folds, 1 to 5, each without its speakers")
     parser.add_argument("--features", nargs="+", help="how to run the features example if not through cargo")
     arguments = parser.parse_args()
     program = arguments.features or "cargo run --release --quiet --example features --".split()
@@ -366,25 +379,39 @@ def main():
     paths, emotions, actors = clips.find(arguments.data)
     fold = clips.folds(actors)
     clip_features = features(paths, arguments.noise, program)
-    found = held_out(clip_features, emotions, actors)
-    of_clips = numpy.concatenate(found["whole clips"])
-    outputs = configuration(of_clips, emotions, FIT)
-    whole = (of_clips, emotions, fold)
+    found, of_folds = held_out(clip_features, emotions, actors)
+    # The same calibration serves whole segments and windows, so that it is fitted on both: a clip counts as often as its windows.
+    counts = [len(of_clip) for of_clip in found[SERVED]]
+    clip_of_window = numpy.repeat(numpy.arange(len(paths)), counts)
+    clip_of_each = numpy.tile(clip_of_window, 2)
+    of_each = numpy.concatenate([numpy.concatenate(found[anomalies.WHOLE])[clip_of_window], *found[SERVED]])
+    fitted_on = (of_each, emotions[clip_of_each], fold[clip_of_each])
+    outputs = configuration(*fitted_on[:2], FIT)
     reports = []
     for name, of_pieces in found.items():
         pieces = [len(of_clip) for of_clip in of_pieces]
         given = (numpy.concatenate(of_pieces), numpy.repeat(emotions, pieces), numpy.repeat(fold, pieces))
-        reports.append(report(name, *given, FIT, whole))
-    reports[0].name = "acoustic-cnn, held-out speakers"
-    reports[0].plot(arguments.output / "reliability.png")
+        reports.append(report(name, *given, FIT, fitted_on))
+    of_labels, of_emotions = reports[0]
+    of_labels.name, of_emotions.name = "acoustic-cnn, held-out speakers", "acoustic-cnn, eight emotions, held-out speakers"
+    of_labels.plot(arguments.output / "reliability.png")
+    of_emotions.plot(arguments.output / "reliability-emotions.png")
     if arguments.held_out:
-        reports[0].save(arguments.held_out, paths)
+        # Clips begin with 0.3 s of silence.
+        seconds = numpy.concatenate([MINIMUM / 100 + STEP / 100 * numpy.arange(count) - 0.3 for count in counts])
+        served = reports[list(found).index(SERVED)][0]
+        of_labels.save(arguments.held_out, paths, served, clip_of_window, seconds)
     with tempfile.TemporaryDirectory() as folder:
-        kinds, sources = anomalies.write(paths, arguments.noise, arguments.speech, Path(folder))
+        of_sounds = anomalies.write(paths, arguments.noise, arguments.speech, Path(folder))
         sounds = rows_of(Path(folder), mfcc(program))
-    told, thresholds = fit_detector(clip_features, sounds, kinds, sources, actors)
+    told, thresholds = fit_detector(clip_features, sounds, *of_sounds, actors)
     networks = train_all(clip_features, emotions, numpy.arange(len(paths)), 1000)
     export(networks, told, thresholds, outputs, arguments.output)
+    if arguments.folds:
+        for number, of_fold in enumerate(of_folds):
+            rest = fitted_on[2] != number
+            outputs = configuration(of_each[rest], fitted_on[1][rest], FIT)
+            export(of_fold, told, thresholds, outputs, arguments.folds / str(number + 1))
 
 
 if __name__ == "__main__":

@@ -9,38 +9,23 @@ import sys
 from pathlib import Path
 
 import numpy
-from scipy.optimize import minimize
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-sys.path += [str(REPOSITORY / "models/train" / name) for name in ("acoustic", "text")]
+sys.path += [str(REPOSITORY / folder) for folder in ("models/train/acoustic", "models/train/text", "evaluate")]
 
-from data import LABELS, load  # noqa: E402
+from data import LABELS, NEGATIVE, load  # noqa: E402
 from evaluate import Model as TextModel  # noqa: E402
-from measures import BINS, brier_score, calibration_error, fit_temperature, log_loss, softmax  # noqa: E402
-from report import Report, plot_reliability, recall, reliability_table  # noqa: E402
+from measures import BINS, brier_score, calibration_error, log_loss, softmax  # noqa: E402
+from report import plot_reliability, recall, reliability_table  # noqa: E402
+from undertone_evaluate import pools  # noqa: E402
+from undertone_evaluate.pools import Results  # noqa: E402
 
 FOLDS = 5
 SEED = 3
-LEAST = 1e-4  # As in nodes/fusion/src/pool.rs.
 TEXT_WEIGHT = 0.65  # The default of the fusion node.
-STRENGTH = 1e-3  # Of the regularisation, towards weights of 1 and no bias.
-QUANTILES = 101
 COVERAGES = [0.9, 0.8, 0.7, 0.5]  # Shares of the results, the surest, of which the accuracy is told.
-
-
-class Results:
-    """Segments of known sentiment: of the voice and of each text model the probabilities [segments, labels]."""
-
-    def __init__(self, of, labels, fold):
-        self.of, self.labels, self.fold = of, labels, fold
-
-    def __add__(self, other):
-        join = numpy.concatenate
-        of = {name: join([mine, other.of[name]]) for name, mine in self.of.items()}
-        return Results(of, join([self.labels, other.labels]), join([self.fold, other.fold]))
-
-    def where(self, chosen):
-        return Results({name: found[chosen] for name, found in self.of.items()}, self.labels[chosen], self.fold[chosen])
+SHORT = 2.0  # Seconds of speech below which a voice knows less: the models say so by what they have learned.
+WORDS_A_SECOND = 2.5
 
 
 # What the results are
@@ -67,57 +52,50 @@ class Text:
         return softmax(self.model.all_logits(sentences).astype(float), *self.calibration)
 
 
-def acted(held_out, transcripts, texts):
-    """What was heard of clips whose speaker the acoustic model did not know, with what the graph made of their words."""
+def is_first(name):
+    """Whether it is the first of the two times that an actor said this in this way."""
+    return name.split("-")[5] == "01"
+
+
+def acted(held_out, transcripts, texts, rng):
+    """What was heard of clips whose speaker the acoustic model did not know, with what the graph made of their words: of whole
+    clips, and of one beginning of each."""
     with transcripts.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     [column] = [name for name in rows[0] if name.endswith("transcript: text")]
     words = {Path(row["file"]).stem: row[column] for row in rows if row[column].strip()}
     names = [str(name) for name in held_out["names"]]
-    known = numpy.array([name in words for name in names])
-    sentences = [words[name] for name in names if name in words]
-    of = {"voice": held_out["probabilities"][known], **{text.name: text.probabilities(sentences) for text in texts}}
-    return Results(of, held_out["labels"][known], held_out["fold"][known])
+    # Four of the emotions are negative, and how many clips were recorded of each says nothing of how often it is felt.
+    known = numpy.array([name in words and (label != NEGATIVE or is_first(name)) for name, label in zip(names, held_out["labels"])])
+    of_texts = {text.name: text.probabilities([words[name] for name, kept in zip(names, known) if kept]) for text in texts}
+    labels, fold = held_out["labels"][known], held_out["fold"][known]
+    whole = Results({"voice": held_out["probabilities"][known], **of_texts}, labels, fold)
+    short = held_out["seconds"] < SHORT
+    beginnings = numpy.array([rng.choice(numpy.flatnonzero(short & (held_out["of_clips"] == clip))) for clip in numpy.flatnonzero(known)])
+    return whole, Results({"voice": held_out["pieces"][beginnings], **of_texts}, labels, fold)
 
 
 def meant(held_out, sentences, texts, rng):
-    """Sentences of dialogue whose words carry the sentiment, each with a voice that was acted with the same."""
+    """Sentences of dialogue whose words carry the sentiment, each with a voice that was acted with the same, for about as long
+    as the sentence takes."""
     labels = numpy.array([sentence.label for sentence in sentences])
     fold = numpy.array([hashlib.sha256(sentence.text.encode()).digest()[0] % FOLDS for sentence in sentences])
-    voices = numpy.zeros(len(labels), dtype=int)
-    for label, number in itertools.product(range(len(LABELS)), range(FOLDS)):
-        here = (labels == label) & (fold == number)
+    voices = []
+    for sentence, label, number in zip(sentences, labels, fold, strict=True):
         clips = numpy.flatnonzero((held_out["labels"] == label) & (held_out["fold"] == number))
-        voices[here] = rng.choice(clips, here.sum())
-    of = {"voice": held_out["probabilities"][voices]}
+        seconds = len(sentence.text.split()) / WORDS_A_SECOND
+        if seconds < SHORT:
+            pieces = numpy.flatnonzero(numpy.isin(held_out["of_clips"], clips))
+            away = abs(held_out["seconds"][pieces] - seconds)
+            voices.append(held_out["pieces"][rng.choice(pieces[away == away.min()])])
+        else:
+            voices.append(held_out["probabilities"][rng.choice(clips)])
+    of = {"voice": numpy.array(voices)}
     of |= {text.name: text.probabilities([s.text for s in sentences]) for text in texts}
     return Results(of, labels, fold)
 
 
 # What is fitted
-
-
-def logs(found):
-    return numpy.log(found.clip(LEAST))
-
-
-def pool(results, inputs, parameters):
-    """Logits of the logarithmic pool."""
-    weights = parameters[:-1]
-    return sum(w * logs(results.of[name]) for w, name in zip(weights, inputs, strict=True)) + parameters[-1]
-
-
-def learn(results, inputs):
-    """[inputs + 1, labels]: a weight for each input and label, and a bias, of least log-loss."""
-    shape = (len(inputs) + 1, len(LABELS))
-    start = numpy.vstack([numpy.ones((len(inputs), len(LABELS))), numpy.zeros(len(LABELS))])
-
-    def loss(values):
-        parameters = values.reshape(shape)
-        loss = log_loss(softmax(pool(results, inputs, parameters)), results.labels)
-        return loss + STRENGTH * ((parameters - start) ** 2).sum()
-
-    return minimize(loss, start.ravel(), method="L-BFGS-B").x.reshape(shape)
 
 
 def linear(results, inputs, weighting):
@@ -138,37 +116,11 @@ def linear_weightings(inputs):
     return ("fixed", "entropy") if len(set(inputs) - {"voice"}) < 2 else ()
 
 
-def held_out_logits(results, inputs):
-    """Logits of each fold by what was learned of the others."""
-    logits = numpy.zeros((len(results.labels), len(LABELS)))
-    for number in range(FOLDS):
-        here = results.fold == number
-        logits[here] = pool(results.where(here), inputs, learn(results.where(~here), inputs))
-    return logits
-
-
-def quantiles(found):
-    """The confidence below which 0, 1, … 100 % of the results lie."""
-    values = numpy.quantile(found.max(axis=1), numpy.linspace(0, 1, QUANTILES))
-    return [round(float(value), 4) for value in numpy.maximum.accumulate(values)]
-
-
 def fit(results, inputs, models):
     """What config.json says of these inputs, whose `models` are identities."""
-    parameters = learn(results, inputs)
-    found = softmax(held_out_logits(results, inputs))
-    fitted = {
-        "models": [models[name] for name in inputs],
-        "learned": {
-            "weights": numpy.round(parameters[:-1], 4).tolist(),
-            "bias": numpy.round(parameters[-1], 4).tolist(),
-            "confidence": quantiles(found),
-        },
-    }
+    fitted = {"models": [models[name] for name in inputs], "learned": pools.learned(results, inputs)}
     for weighting in linear_weightings(inputs):
-        logits = linear(results, inputs, weighting)
-        temperature = fit_temperature(logits, results.labels)
-        fitted[weighting] = {"temperature": temperature, "confidence": quantiles(softmax(logits, temperature))}
+        fitted[weighting] = pools.scaled(linear(results, inputs, weighting), results)
     return fitted
 
 
@@ -185,23 +137,22 @@ def line(name, found, labels):
 
 
 def report(parts, inputs):
-    """The held-out logits of the learned pool, and the results that they are of."""
-    both = parts["acted"] + parts["meant"]
-    acted = numpy.arange(len(both.labels)) < len(parts["acted"].labels)
+    """Prints the figures of results {name: Results}, and gives all of them, and of each weighting the held-out probabilities."""
+    everything = sum(list(parts.values())[1:], start=next(iter(parts.values())))
+    part = numpy.repeat(numpy.arange(len(parts)), [len(results.labels) for results in parts.values()])
     name = " and ".join(inputs)
-    logits = held_out_logits(both, inputs)
-    pools = {f"{name}, learned": softmax(logits)}
+    found = {"learned": pools.held_out(everything, inputs)}
     for weighting in linear_weightings(inputs):
-        plain = linear(both, inputs, weighting)
-        pools[f"{name}, {weighting}"] = Report(name, LABELS, plain, both.labels, both.fold).after
-        pools[f"{name}, {weighting}, no temperature"] = softmax(plain)
-    for which, found in pools.items():
-        line(which, found, both.labels)
-        if which.endswith("no temperature"):
+        logits = linear(everything, inputs, weighting)
+        found[weighting] = pools.held_out_scaled(logits, everything)
+        found[f"{weighting}, not calibrated"] = softmax(logits)
+    for which, probabilities in found.items():
+        line(f"{name}, {which}", probabilities, everything.labels)
+        if which.endswith("not calibrated") or len(parts) < 2:
             continue
-        for part, here in (("acted voices, neutral words", acted), ("words that are meant", ~acted)):
-            line(f"… {part}", found[here], both.labels[here])
-    return logits, both
+        for number, of_part in enumerate(parts):
+            line(f"… {of_part}", probabilities[part == number], everything.labels[part == number])
+    return everything, found
 
 
 def main():
@@ -225,36 +176,32 @@ def main():
     for folder, held in arguments.acoustic:
         voice = identity(Path(folder))
         held_out = numpy.load(held, allow_pickle=False)
-        parts = {
-            "acted": acted(held_out, arguments.transcripts, texts),
-            "meant": meant(held_out, dialogue, texts, numpy.random.default_rng(SEED)),
-        }
+        rng = numpy.random.default_rng(SEED)
+        whole, beginnings = acted(held_out, arguments.transcripts, texts, rng)
+        voices = {"acted voices, neutral words": whole, "… their first 0.5 to 1.5 s": beginnings}
+        spoken = meant(held_out, dialogue, texts, rng)
         print(f"| **{voice}** |{' |' * (6 + len(COVERAGES))}")
         for names in words:
-            logits, both = report(parts, ["voice", *names])
-            fits.append(fit(both, ["voice", *names], models | {"voice": voice}))
+            inputs = ["voice", *names]
+            both, found = report(voices | {"words that are meant": spoken}, inputs)
+            fits.append(fit(both, inputs, models | {"voice": voice}))
             if names == words[0]:
-                plot(logits, both, ["voice", *names], arguments.output, Path(folder).name)
-        fits.append(alone(parts["acted"], ["voice"], {"voice": voice}))
+                plot(found, both, arguments.output, Path(folder).name)
+        alone, _ = report(voices, ["voice"])
+        fits.append(fit(alone, ["voice"], {"voice": voice}))
     print(f"| **words alone** |{' |' * (6 + len(COVERAGES))}")
-    fits += [alone(parts["meant"], names, models) for names in words]
+    for names in words:
+        alone, _ = report({"words that are meant": spoken}, names)
+        fits.append(fit(alone, names, models))
     write(fits, arguments.output)
 
 
-def alone(results, inputs, models):
-    name = " and ".join(inputs)
-    line(f"{name}, learned", softmax(held_out_logits(results, inputs)), results.labels)
-    return fit(results, inputs, models)
-
-
-def plot(logits, results, inputs, folder, name):
-    tempered = lambda weighting: Report(
-        name, LABELS, linear(results, inputs, weighting), results.labels, results.fold
-    ).after
-    curves = {"fixed weights": tempered("fixed"), "learned weights": softmax(logits), "entropy weights": tempered("entropy")}
+def plot(found, results, folder, name):
+    curves = {f"{weighting} weights": probabilities for weighting, probabilities in found.items() if "," not in weighting}
     plot_reliability(folder / f"reliability-{name}.png", f"fusion with {name}, held out", curves, results.labels)
-    table = reliability_table(curves["learned weights"], results.labels)
-    print(f"confidence, accuracy, number in bins of 1/{BINS}: {table}")
+    for which, probabilities in found.items():
+        table = reliability_table(probabilities, results.labels)
+        print(f"{which}: confidence, accuracy, number in bins of 1/{BINS}: {table}")
 
 
 def write(fits, folder):

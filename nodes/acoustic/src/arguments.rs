@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 /// Hears from the features of speech how something is said.
 ///
-/// The model decides what it hears: `features`, as the mfcc node makes them, or `encoding`, from the encoder node. From
-/// features there is an estimate at regular intervals while somebody speaks, and from both one for each segment that
-/// ends. A segment that is too short for the model gets an empty one, with the reason.
+/// The model decides what it hears: `features`, as the mfcc or the prosody node makes them, or `encoding`, from the encoder
+/// node. From features there is an estimate at regular intervals while somebody speaks, and from both one for each segment
+/// that ends. A segment that is too short for the model gets an empty one, with the reason.
 #[derive(Clone, Debug, PartialEq, clap::Parser)]
 #[command(name = "acoustic", version, about)]
 pub struct Arguments {

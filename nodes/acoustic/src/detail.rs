@@ -75,11 +75,17 @@ impl DetailReader {
     ///
     /// # Errors
     ///
-    /// The outputs are not numbers.
+    /// The outputs are not numbers, or not as many as they should be; the anomaly is below 0.
     pub(crate) fn read(&self, outputs: &Outputs<'_>) -> Result<Detail, ModelError> {
         let mut detail = Detail::default();
         if let Some(emotions) = &self.emotions {
             let (_, logits) = outputs.f32(EMOTIONS)?;
+            if logits.len() != emotions.labels.len() {
+                let (logits, labels) = (logits.len(), emotions.labels.len());
+                let problem =
+                    format!("it has {logits} logits, and `emotions` in config.json {labels} labels");
+                return Err(outputs.problem(EMOTIONS, problem));
+            }
             let probabilities = emotions.calibration.probabilities(logits)?;
             let mean = |coordinate: fn(&EmotionLabel) -> f32| {
                 let products = emotions.labels.iter().zip(&probabilities);
@@ -92,7 +98,16 @@ impl DetailReader {
         }
         if let Some(anomaly) = self.anomaly {
             let (_, unlike) = outputs.f32(ANOMALY)?;
-            detail.anomaly = unlike.first().map(|unlike| unlike / anomaly.threshold);
+            let [unlike] = unlike else {
+                return Err(outputs.problem(ANOMALY, format!("it has {} values and not one", unlike.len())));
+            };
+            if !(unlike.is_finite() && *unlike >= 0.0) {
+                let problem = format!(
+                    "it is {unlike}, and not a number of 0 or more: the model is damaged, or its input was not finite"
+                );
+                return Err(outputs.problem(ANOMALY, problem));
+            }
+            detail.anomaly = Some(unlike / anomaly.threshold);
         }
         Ok(detail)
     }

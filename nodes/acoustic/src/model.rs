@@ -16,7 +16,7 @@ use crate::detail::DetailReader;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Rows of the mfcc node.
+    /// Rows of the mfcc or the prosody node.
     #[default]
     Mfcc,
     /// States of the encoder node.
@@ -40,11 +40,12 @@ impl Kind {
     }
 }
 
-/// The field `feature` of the `config.json` of a model that hears rows of the mfcc node.
+/// The field `feature` of the `config.json` of a model that hears rows of the mfcc or the prosody node.
 #[derive(Debug, Deserialize)]
 struct FrameFields {
     /// The mfcc node's preset, or a whole kind of rows as its messages have it, without `mfcc` (`kaldi energy=true`), if more
-    /// differs from the preset than the fields below. Rows of any kind unless given.
+    /// differs from the preset than the fields below; or a kind of rows of the prosody node (`prosody f0_max=400`). Rows of
+    /// any kind unless given.
     preset: Option<String>,
     /// Coefficients in a frame, without deltas.
     coefficients: usize,
@@ -58,9 +59,12 @@ struct FrameFields {
 }
 
 impl FrameFields {
-    /// The kind of rows, as the mfcc node's messages have it: a preset with the other fields in it.
+    /// The kind of rows, as the nodes' messages have it: of mfcc a preset with the other fields in it.
     fn kind(&self, frames: &Frames) -> Option<String> {
         let preset = self.preset.as_deref()?;
+        if is_prosody(preset) {
+            return Some(preset.to_owned());
+        }
         let Ok(named) = Preset::from_str(preset, false) else { return Some(format!("mfcc {preset}")) };
         let mut config = named.config();
         config.coefficients = self.coefficients;
@@ -71,6 +75,11 @@ impl FrameFields {
         }
         Some(config.kind())
     }
+}
+
+/// Whether a kind of rows is one of the prosody node.
+pub(crate) fn is_prosody(kind: &str) -> bool {
+    kind.split(' ').next() == Some("prosody")
 }
 
 /// The frames that a model takes.
@@ -200,7 +209,7 @@ impl Classifier {
     }
 }
 
-/// A model that hears emotion in rows of the mfcc node.
+/// A model that hears emotion in rows of the mfcc or the prosody node.
 ///
 /// Its folder holds `model.onnx`, which turns `features`, `f32[batch, frames, width]` with any number of frames, into
 /// `logits`, `f32[batch, labels]` (other names will do if there is only one input and one output), and a `config.json`
@@ -218,7 +227,8 @@ impl Classifier {
 ///
 /// `preset` is the mfcc node's, and rows that are not what it and the other settings give are refused; without it, rows of
 /// any kind will do. If other settings differ from the preset as well, it says all that differs, as the mfcc node's messages
-/// do: `"preset": "kaldi coefficients=13 energy=true"`.
+/// do: `"preset": "kaldi coefficients=13 energy=true"`. A model that hears rows of the prosody node names them:
+/// `"feature": {"preset": "prosody", "coefficients": 10, "hop_ms": 10, "frame_ms": 64}`.
 #[derive(Debug)]
 pub struct AcousticModel {
     pub(crate) classifier: Classifier,

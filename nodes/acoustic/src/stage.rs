@@ -9,7 +9,7 @@ use undertone_stage::{Factory, FixedArgument, Stage, lock};
 
 use crate::arguments::Arguments;
 use crate::estimate::{check_model, emotion, too_short};
-use crate::model::{AcousticModel, Frames};
+use crate::model::{AcousticModel, Frames, is_prosody};
 use crate::segment::Segment;
 
 /// What can be wrong with the model or the features.
@@ -38,7 +38,8 @@ pub enum AcousticError {
     },
     /// Features that are as wide as the model's and something else.
     #[error(
-        "segment {segment}: features of the kind `{kind}` arrived, but the model {model} was trained on `{expected}`: give the mfcc node the `feature` settings of the model's config.json (--preset and others), or choose another --model{}",
+        "segment {segment}: features of the kind `{kind}` arrived, but the model {model} was trained on `{expected}`: {}, or choose another --model{}",
+        sender(expected),
         if_trained_on(kind)
     )]
     Kind {
@@ -73,10 +74,20 @@ pub enum AcousticError {
     },
 }
 
+/// Where rows of a kind come from.
+fn sender(kind: &str) -> &'static str {
+    if is_prosody(kind) {
+        "wire the prosody node to `features`, with the arguments that this names"
+    } else {
+        "give the mfcc node the `feature` settings of the model's config.json (--preset and others)"
+    }
+}
+
 /// What to write if the model was trained on the very kind of rows that arrived.
 fn if_trained_on(kind: &str) -> String {
-    kind.strip_prefix("mfcc ").map_or_else(String::new, |preset| {
-        format!("; if this model was trained on them, write \"preset\": \"{preset}\" under `feature` there")
+    let preset = if is_prosody(kind) { Some(kind) } else { kind.strip_prefix("mfcc ") };
+    preset.map_or_else(String::new, |preset| {
+        format!("; if this model was trained on them, write \"preset\": \"{preset}\" under `feature` of its config.json")
     })
 }
 
@@ -95,25 +106,24 @@ impl Acoustic {
         let Frames { width, hop, .. } = self.frames;
         let segment = input.segment;
         let model = || lock(&self.model).classifier.identity().to_owned();
-        if input.width as usize != width || u64::from(input.hop) != hop {
-            return Err(AcousticError::Features {
-                segment,
-                width: input.width,
-                hop: input.hop,
-                model: model(),
-                expected_width: width,
-                expected_hop: hop,
-            });
+        // The kind first: rows of another node cannot be made to fit.
+        if let Some(expected) = &self.kind
+            && *expected != input.kind
+        {
+            let (kind, expected) = (input.kind.clone(), expected.clone());
+            return Err(AcousticError::Kind { segment, kind, model: model(), expected });
         }
-        match &self.kind {
-            Some(expected) if *expected != input.kind => Err(AcousticError::Kind {
-                segment,
-                kind: input.kind.clone(),
-                model: model(),
-                expected: expected.clone(),
-            }),
-            _ => Ok(()),
+        if input.width as usize == width && u64::from(input.hop) == hop {
+            return Ok(());
         }
+        Err(AcousticError::Features {
+            segment,
+            width: input.width,
+            hop: input.hop,
+            model: model(),
+            expected_width: width,
+            expected_hop: hop,
+        })
     }
 
     /// The segment that the message belongs to; `Open` begins it.

@@ -56,6 +56,8 @@ pub struct Tone {
     order: WindowOrder,
     /// Of the windows before the segment's last, the states of each of the model's layers.
     earlier: Vec<Vec<f32>>,
+    /// Segments before this one are over.
+    next: u64,
 }
 
 impl Stage for Tone {
@@ -79,6 +81,7 @@ impl Stage for Tone {
         let states: Vec<&[f32]> = layers.flat_map(|(earlier, states)| [&earlier[..], states]).collect();
         let states = states.concat();
         self.earlier.clear();
+        self.next = encoding.segment + 1;
         let (count, minimum) = (states.len() / (known.layers.len() * known.width), model.minimum);
         let emotion = emotion(&model.classifier, encoding.segment, Scope::Segment, start..encoding.end);
         output.push(if count < minimum {
@@ -97,10 +100,14 @@ impl Stage for Tone {
 /// A preview is an estimate of what the encoder has previewed, as a window.
 impl Preview for Tone {
     fn is_due(&self, encoding: &Encoding) -> bool {
-        encoding.frames > 0
+        encoding.frames > 0 && encoding.segment >= self.next
     }
 
     fn preview(&mut self, encoding: &Encoding, _: &Cancel) -> Result<Option<Emotion>, ToneError> {
+        // The segment's own estimate may have been made while this one waited.
+        if !self.is_due(encoding) {
+            return Ok(None);
+        }
         let mut model = lock(&self.model);
         check_encoder(&model, encoding)?;
         let layers = model.states.layers.iter().map(|layer| states(&model, encoding, *layer));
@@ -176,7 +183,8 @@ impl Factory for ToneFactory {
     }
 
     fn create(&mut self, _: &Arguments, _: &SessionId) -> Result<Tone, ToneError> {
-        Ok(Tone { model: Arc::clone(&self.model), order: WindowOrder::default(), earlier: Vec::new() })
+        let model = Arc::clone(&self.model);
+        Ok(Tone { model, order: WindowOrder::default(), earlier: Vec::new(), next: 0 })
     }
 
     fn adjust(&mut self, _: &Arguments, _: &mut Tone) -> Result<(), ToneError> {

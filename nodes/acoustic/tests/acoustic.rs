@@ -257,14 +257,17 @@ fn a_new_interval_counts_from_the_next_segment_on_and_the_model_stays() {
     assert!(message.contains("--threads cannot be changed"), "{message}");
 }
 
-/// A copy of the test model with another configuration, without a manifest.
-fn with_config(change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> tempfile::TempDir {
+/// A copy of a test model with another configuration, without a manifest.
+fn with_config(
+    model: &str,
+    change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
+) -> tempfile::TempDir {
     let folder = tempfile::TempDir::new().unwrap();
     let text = fs::read_to_string(data().join("cnn/config.json")).unwrap();
     let mut config = serde_json::from_str(&text).unwrap();
     change(&mut config);
     fs::write(folder.path().join("config.json"), serde_json::to_string(&config).unwrap()).unwrap();
-    fs::copy(data().join("cnn/model.onnx"), folder.path().join("model.onnx")).unwrap();
+    fs::copy(data().join(model).join("model.onnx"), folder.path().join("model.onnx")).unwrap();
     folder
 }
 
@@ -307,13 +310,40 @@ fn a_configuration_that_does_not_fit_the_model_is_refused() {
         ),
     ];
     for (field, value, expected) in cases {
-        let folder = with_config(|config| {
+        let folder = with_config("cnn", |config| {
             config.insert(field.to_owned(), value);
         });
         let message = load_error(folder.path());
         for part in expected {
             assert!(message.contains(part), "`{part}` is not in: {message}");
         }
+    }
+}
+
+#[test]
+fn outputs_beside_the_logits_are_checked() {
+    let estimate = |emotions: &[&str], oddity: f32| {
+        let label = |label| serde_json::json!({"label": label, "valence": 0.5, "arousal": -0.5});
+        let labels: Vec<serde_json::Value> = emotions.iter().map(label).collect();
+        let folder = with_config("detail", |config| {
+            config.insert("emotions".to_owned(), serde_json::json!({"labels": labels, "temperature": 1}));
+            config.insert("anomaly".to_owned(), serde_json::json!({"threshold": 2}));
+        });
+        let words = ["acoustic", "--model", folder.path().to_str().unwrap()];
+        let mut model = AcousticModel::load(&Arguments::try_parse_from(words).unwrap()).unwrap();
+        let frames = [oddity, 0.1, 0.2, 0.3].repeat(50);
+        model.estimate(&frames).map(|estimate| estimate.detail).map_err(|error| error.to_string())
+    };
+    let detail = estimate(&["calm", "angry"], 3.0).unwrap();
+    assert_eq!((detail.anomaly, detail.emotion_probabilities.len()), (Some(1.5), 2));
+    assert_eq!(estimate(&["calm", "angry"], 0.0).unwrap().anomaly, Some(0.0));
+    for oddity in [f32::NAN, f32::INFINITY, -1.0] {
+        let message = estimate(&["calm", "angry"], oddity).unwrap_err();
+        assert!(message.contains(&format!("output `anomaly` cannot be read: it is {oddity}")), "{message}");
+    }
+    let message = estimate(&["calm", "angry", "sad"], 0.0).unwrap_err();
+    for part in ["output `emotions` cannot be read", "2 logits", "3 labels"] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
     }
 }
 
@@ -408,7 +438,7 @@ fn an_own_model_takes_the_rows_that_its_fields_describe() {
         undertone_mfcc::Arguments::try_parse_from(words).unwrap().config().unwrap().kind()
     };
     let hear = |feature: &serde_json::Value, kind: &str| {
-        let folder = with_config(|config| {
+        let folder = with_config("cnn", |config| {
             config.insert("feature".to_owned(), feature.clone());
         });
         let words = ["acoustic", "--model", folder.path().to_str().unwrap()];

@@ -11,7 +11,7 @@ use std::path::Path;
 use clap::Parser;
 use undertone_acoustic::{Arguments, Kind, Tone, ToneFactory, ToneModel};
 use undertone_messages::{Emotion, Encoding, Scope};
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Cancel, Factory, Preview, Stage};
 
 const WIDTH: usize = 384;
 const HOP: u64 = 320;
@@ -129,6 +129,16 @@ fn a_segment_that_is_too_short_gets_an_empty_estimate_with_the_reason() {
     let emotion = push([window(0, 24, true)]).remove(0);
     assert!(emotion.labels.is_empty() && emotion.probabilities.is_empty());
     assert_eq!(emotion.reason, "0.48 s is too short: it has 24 frames, and the model needs 25");
+}
+
+#[test]
+fn no_window_is_judged_behind_the_estimate_of_its_segment() {
+    let mut stage = stage();
+    let whole = window(0, 120, true);
+    let preview = |stage: &mut Tone| stage.preview(&whole, &Cancel::default()).unwrap();
+    assert_eq!(preview(&mut stage).map(|emotion| emotion.scope), Some(Scope::Window));
+    stage.push(whole.clone(), &mut Vec::new()).unwrap();
+    assert_eq!(preview(&mut stage), None);
 }
 
 #[test]

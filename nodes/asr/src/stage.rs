@@ -213,12 +213,7 @@ impl Factory for AsrFactory {
     fn adjust(&mut self, arguments: &Arguments, stage: &mut Asr) -> Result<(), AsrError> {
         let collector = std::mem::take(&mut stage.collector);
         let changed = Asr::new(arguments, self.recogniser.clone(), &self.models)?;
-        *stage = Asr {
-            collector,
-            schedule: stage.schedule,
-            agreement: std::mem::take(&mut stage.agreement),
-            ..changed
-        };
+        *stage = Asr { collector, agreement: std::mem::take(&mut stage.agreement), ..changed };
         Ok(())
     }
 }

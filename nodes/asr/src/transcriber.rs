@@ -52,6 +52,9 @@ impl Transcriber {
         if let Some(quick) = self.quickly(samples, cancel)? {
             return Ok(Some(quick));
         }
+        if cancel.is_cancelled() {
+            return Ok(None);
+        }
         let guard = self.guard(samples.len(), self.limits.token_repetition());
         let mut pieces = Vec::new();
         for window in windows(samples) {
@@ -91,6 +94,7 @@ impl Transcriber {
     }
 
     fn judge(&self, pieces: Vec<(u64, Recognition)>, samples: &[f32], guard: &Guard) -> Transcription {
-        judge(pieces, samples.len() as u64, &energies(samples), guard, &self.limits)
+        let stop = pieces.iter().find_map(|(_, piece)| piece.stop(guard));
+        judge(pieces, samples.len() as u64, &energies(samples), stop, &self.limits)
     }
 }

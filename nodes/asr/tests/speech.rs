@@ -16,7 +16,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use clap::Parser;
 use undertone_asr::{Arguments, Asr, AsrError, AsrFactory};
 use undertone_messages::{Body, Message, Phase, SessionId, Speech, Transcript, TranscriptStatus};
-use undertone_stage::{Factory, Sessions, Stage};
+use undertone_stage::{Cancel, Factory, Preview, Sessions, Stage};
 
 /// "And so my fellow Americans", John F. Kennedy, 1961.
 static KENNEDY: LazyLock<Vec<f32>> = LazyLock::new(|| {
@@ -303,6 +303,22 @@ fn thresholds_change_while_a_session_runs() {
     assert_eq!(transcript.status, TranscriptStatus::Rejected);
     assert!(transcript.reason.contains("guessing"), "{}", transcript.reason);
     assert!(!transcript.text.is_empty(), "what was rejected can be inspected");
+}
+
+#[test]
+fn another_interval_of_previews_acts_on_a_segment_that_is_open() {
+    let mut asr = session(&["--preview-ms", "60000"]);
+    let speech = segment(0, 0, &KENNEDY, 4096, 0);
+    let (open, more) = (&speech[0], &speech[1]);
+    asr.push(open.clone(), &mut Vec::new()).expect("no error");
+    asr.push(more.clone(), &mut Vec::new()).expect("no error");
+    assert!(!asr.is_due(more));
+    let often = arguments(&["--preview-ms", "500"]);
+    FACTORY.lock().unwrap_or_else(PoisonError::into_inner).adjust(&often, &mut asr).expect("no error");
+    assert!(asr.is_due(more));
+    asr.preview(more, &Cancel::default()).expect("no error");
+    let ends = |milliseconds: u64| Speech { end: more.end + 16 * milliseconds, ..more.clone() };
+    assert!(!asr.is_due(&ends(499)) && asr.is_due(&ends(500)));
 }
 
 #[test]

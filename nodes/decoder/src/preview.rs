@@ -29,7 +29,6 @@ impl Previews {
     /// Whether an encoding is to be recognised ahead of its time. One without frames takes an announced end back.
     pub(crate) fn is_due(&self, encoding: &Encoding) -> bool {
         let open = encoding.frames > 0 && encoding.segment >= self.next;
-        // Of less than an interval, Whisper makes up more than it hears.
         open && (encoding.complete || self.schedule.is_due_for(encoding.start, encoding.end))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, SessionId, Transcript, WindowOrder, seconds};
-use undertone_recognition::{Guard, Recognition, Relief, Rung, Transcription, judge};
+use undertone_recognition::{Guard, Recognition, Relief, Rung, Stop, Transcription, judge};
 use undertone_stage::{Cancel, Factory, FixedArgument, Preview, Stage, check_fixed, lock};
 
 use crate::arguments::Arguments;
@@ -39,6 +39,8 @@ struct Heard {
     /// Of each window, with its start in the segment.
     recognised: Vec<(u64, Recognition)>,
     energies: Vec<f32>,
+    /// Why the text of a window was cut short, by what there was of the segment then.
+    stop: Option<Stop>,
     /// What was done with less effort.
     rung: Option<Rung>,
 }
@@ -79,7 +81,10 @@ impl Decoder {
                 }
             }
         };
-        self.heard.recognised.extend(recognition.map(|recognition| (encoding.start - start, recognition)));
+        if let Some(recognition) = recognition {
+            self.heard.stop = self.heard.stop.or_else(|| recognition.stop(guard));
+            self.heard.recognised.push((encoding.start - start, recognition));
+        }
         Ok(())
     }
 
@@ -129,22 +134,21 @@ impl Stage for Decoder {
         let start = self.order.accept(&encoding)?;
         let Encoding { segment, end, complete, .. } = encoding;
         let length = end - start;
-        let guard = self.guard(length);
         let short = complete.then(|| Transcription::too_short(length, self.arguments.minimum_ms)).flatten();
         if short.is_none() {
-            self.hear(&encoding, start, &guard)?;
+            self.hear(&encoding, start, &self.guard(length))?;
         }
         if !complete {
             return Ok(());
         }
         self.previews.close(segment);
-        let Heard { recognised, energies, rung } = std::mem::take(&mut self.heard);
+        let Heard { recognised, energies, stop, rung } = std::mem::take(&mut self.heard);
         self.relief = rung.as_ref().map(Rung::text);
         let degraded = self.relief.clone().unwrap_or_default();
         let transcription = match (short, rung) {
             (Some(short), _) => short,
             (None, Some(Rung { relief: Relief::Skip, .. })) => Transcription::rejected(degraded.clone()),
-            (None, _) => judge(recognised, length, &energies, &guard, &self.arguments.limits),
+            (None, _) => judge(recognised, length, &energies, stop, &self.arguments.limits),
         };
         let model = lock(&self.recogniser).model().identity().to_owned();
         output.push(Transcript { degraded, ..transcription.into_transcript(segment, start, end, &model) });
@@ -172,6 +176,10 @@ impl Preview for Decoder {
     }
 
     fn preview(&mut self, encoding: &Encoding, cancel: &Cancel) -> Result<Option<Transcript>, DecoderError> {
+        // The end may have come while its announcement waited.
+        if !self.is_due(encoding) {
+            return Ok(None);
+        }
         let Encoding { segment, start, end, complete, .. } = *encoding;
         let length = end.saturating_sub(start);
         if Transcription::too_short(length, self.arguments.minimum_ms).is_some() {
@@ -181,8 +189,8 @@ impl Preview for Decoder {
         let Some(recognition) = self.recognise(encoding, &guard, self.arguments.beam, cancel)? else {
             return Ok(None);
         };
-        let pieces = vec![(0, recognition.clone())];
-        let transcription = judge(pieces, length, &encoding.energies, &guard, &self.arguments.limits);
+        let (pieces, stop) = (vec![(0, recognition.clone())], recognition.stop(&guard));
+        let transcription = judge(pieces, length, &encoding.energies, stop, &self.arguments.limits);
         self.previews.made(end);
         if complete {
             self.previews.keep(encoding.clone(), recognition);
@@ -236,6 +244,7 @@ impl Factory for DecoderFactory {
             ("precision", changed.precision == self.loaded.precision),
             ("threads", changed.threads == self.loaded.threads),
             ("onnxruntime", changed.onnxruntime == self.loaded.onnxruntime),
+            ("when-late", changed.when_late == self.loaded.when_late),
         ])
     }
 

@@ -4,6 +4,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, Transcript, TranscriptStatus};
 use undertone_recognition::{Guard, RepetitionRule, TAIL, Token, WINDOW, energies, plain};
 use undertone_source::AudioFile;
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Cancel, Factory, Preview, Stage};
 
 fn session() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recordings/session")
@@ -145,6 +146,44 @@ fn the_same_encoding_gives_the_same_bytes() {
         let bits = |transcript: &Transcript| transcript.average_log_probability.to_bits();
         assert_eq!(bits(&one), bits(&other));
     }
+}
+
+#[test]
+fn an_announced_end_that_waited_until_the_end_came_is_not_decoded_again() {
+    let mut encoder = EncoderModel::load(&folder(), Precision::Int8, NonZeroUsize::MIN).unwrap();
+    let whole = encoding(&mut encoder, &samples("LJ001-0002.flac"));
+    let preview_behind = |arguments: &[&str], end: Option<&Encoding>| {
+        let arguments = Arguments::parse_from(["decoder"].iter().chain(arguments));
+        let mut stage = DecoderFactory::load(&arguments).unwrap().create(&arguments, &"s".into()).unwrap();
+        stage.lateness(Duration::from_secs(1));
+        if let Some(end) = end {
+            stage.push(end.clone(), &mut Vec::new()).unwrap();
+        }
+        stage.preview(&whole, &Cancel::default()).unwrap().map(|transcript| transcript.status)
+    };
+    assert_eq!(preview_behind(&[], None), Some(TranscriptStatus::Partial));
+    assert_eq!(preview_behind(&[], Some(&whole)), None);
+    assert_eq!(preview_behind(&["--when-late", "0=skip"], Some(&whole)), None);
+}
+
+/// Whoever knows only the whole segment sees room there for more words than the window had.
+#[test]
+fn a_text_that_was_stopped_in_an_earlier_window_is_rejected_for_it() {
+    let mut encoder = EncoderModel::load(&folder(), Precision::Int8, NonZeroUsize::MIN).unwrap();
+    let arguments = Arguments::parse_from(["decoder", "--words-per-second", "0.1"]);
+    let mut stage = DecoderFactory::load(&arguments).unwrap().create(&arguments, &"s".into()).unwrap();
+    let speech = samples("jfk.flac");
+    let mut output = Vec::new();
+    let first = Encoding { complete: false, ..encoding(&mut encoder, &speech) };
+    let silence = vec![0.0; 29 * 16_000];
+    let start = first.end;
+    let end = start + silence.len() as u64;
+    let last = Encoding { start, end, ..encoding(&mut encoder, &silence) };
+    for window in [first, last] {
+        stage.push(window, &mut output).unwrap();
+    }
+    let reason = output.remove(0).reason;
+    assert!(reason.contains("the decoder found no end: stopped at 18 tokens"), "{reason}");
 }
 
 #[test]

@@ -84,26 +84,27 @@ impl Stage for Encoder {
 }
 
 /// Previews are encodings of what there is of a segment: its last seconds, every so often, with `complete` false; and all
-/// of it when its end is announced, with `complete` true. If it goes on after all, one without frames takes that back.
+/// of it when its end is announced, with `complete` true. If it goes on after all, one without frames takes that back, or the
+/// next end that is announced stands in its place.
 impl Preview for Encoder {
     fn is_due(&self, speech: &Speech) -> bool {
         self.previews.is_due(speech)
     }
 
     fn preview(&mut self, speech: &Speech, cancel: &Cancel) -> Result<Option<Encoding>, EncoderError> {
-        if let Some(withdrawal) = self.previews.withdraw() {
+        let is_end = speech.phase == Phase::Tentative;
+        if !is_end && let Some(withdrawal) = self.previews.withdraw() {
             return Ok(Some(withdrawal));
         }
         let Some(segment) = self.collector.open().filter(|open| open.number == speech.segment) else {
             return Ok(None);
         };
         let length = segment.samples.len();
-        let is_end = speech.phase == Phase::Tentative;
         let window = match (is_end, windows(&segment.samples).as_slice()) {
             (false, _) => length.saturating_sub(self.previews.longest())..length,
             (true, [all]) => all.clone(),
             // What needs several looks is encoded when it is certain.
-            (true, _) => return Ok(None),
+            (true, _) => return Ok(self.previews.withdraw()),
         };
         let mut model = lock(&self.model);
         let stop = model.stop();

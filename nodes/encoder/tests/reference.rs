@@ -10,7 +10,7 @@ use undertone_inference::{ModelFolder, load_runtime};
 use undertone_messages::{Encoding, Phase, Speech};
 use undertone_recognition::TAIL;
 use undertone_source::AudioFile;
-use undertone_stage::{Factory, Stage};
+use undertone_stage::{Cancel, Factory, Preview, Stage};
 
 const WIDTH: usize = 384;
 
@@ -62,19 +62,16 @@ fn int8_states_are_near_those_of_the_reference() {
     assert!(difference < 0.1, "{difference}");
 }
 
+/// A piece of a segment that begins at sample 1,000.
+fn speech(end: u64, phase: Phase, samples: &[f32]) -> Speech {
+    Speech { segment: 3, start: 1_000, end, phase, samples: samples.to_vec().into(), probability: 1.0 }
+}
+
 fn encode(words: &[&str], samples: &[f32], chunk: usize) -> Vec<Encoding> {
     let arguments = Arguments::parse_from(["encoder"].iter().chain(words));
     let mut factory = EncoderFactory::load(&arguments).unwrap();
     let mut stage = factory.create(&arguments, &"s".into()).unwrap();
-    let (start, mut end, mut output) = (1_000, 1_000, Vec::new());
-    let speech = |end, phase, samples: &[f32]| Speech {
-        segment: 3,
-        start,
-        end,
-        phase,
-        samples: samples.to_vec().into(),
-        probability: 1.0,
-    };
+    let (mut end, mut output) = (1_000, Vec::new());
     for (number, piece) in samples.chunks(chunk).enumerate() {
         end += piece.len() as u64;
         let phase = if number == 0 { Phase::Open } else { Phase::More };
@@ -94,6 +91,42 @@ fn the_chunks_of_the_speech_change_nothing() {
     assert_eq!((whole[0].segment, whole[0].start, whole[0].complete), (3, 1_000, true));
     assert_eq!(whole[0].end, 1_000 + clip.len() as u64);
     assert_eq!(whole[0].energies.len(), clip.len().div_ceil(160));
+}
+
+#[test]
+fn an_end_that_is_announced_stands_in_the_place_of_one_before() {
+    let arguments = Arguments::parse_from(["encoder"]);
+    let mut stage = EncoderFactory::load(&arguments).unwrap().create(&arguments, &"s".into()).unwrap();
+    let clip = clip();
+    let (mut end, mut output) = (1_000, Vec::new());
+    let mut announced = Vec::new();
+    for (phase, piece) in [Phase::Open, Phase::More].into_iter().zip(clip.chunks(clip.len().div_ceil(2))) {
+        end += piece.len() as u64;
+        stage.push(speech(end, phase, piece), &mut output).unwrap();
+        // Nobody had the time to take the first one back.
+        let tentative = speech(end, Phase::Tentative, &[]);
+        stage.push(tentative.clone(), &mut output).unwrap();
+        announced.extend(stage.preview(&tentative, &Cancel::default()).unwrap());
+    }
+    let ends: Vec<(u64, bool)> = announced.iter().map(|encoding| (encoding.end, encoding.complete)).collect();
+    assert_eq!(ends, [(1_000 + clip.len().div_ceil(2) as u64, true), (end, true)]);
+    stage.push(speech(end, Phase::Final, &[]), &mut output).unwrap();
+    assert_eq!(output, announced[1..]);
+}
+
+#[test]
+fn an_announced_end_is_taken_back_if_the_next_is_too_far_for_one_look() {
+    let arguments = Arguments::parse_from(["encoder"]);
+    let mut stage = EncoderFactory::load(&arguments).unwrap().create(&arguments, &"s".into()).unwrap();
+    let mut preview = |end, phase, samples: &[f32]| {
+        stage.push(speech(end, phase, samples), &mut Vec::new()).unwrap();
+        let tentative = speech(end, Phase::Tentative, &[]);
+        stage.push(tentative.clone(), &mut Vec::new()).unwrap();
+        stage.preview(&tentative, &Cancel::default()).unwrap()
+    };
+    assert!(preview(17_000, Phase::Open, &[0.0; 16_000]).unwrap().complete);
+    let withdrawal = preview(497_000, Phase::More, &[0.0; 480_000]).unwrap();
+    assert_eq!((withdrawal.complete, withdrawal.frames), (false, 0));
 }
 
 #[test]

@@ -87,6 +87,16 @@ pub enum Weighting {
     Learned,
 }
 
+impl From<Weighting> for undertone_messages::Weighting {
+    fn from(weighting: Weighting) -> Self {
+        match weighting {
+            Weighting::Fixed => Self::Fixed,
+            Weighting::Entropy => Self::Entropy,
+            Weighting::Learned => Self::Learned,
+        }
+    }
+}
+
 /// How an input's estimates over a segment become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Pooling {

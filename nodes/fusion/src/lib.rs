@@ -40,9 +40,9 @@
 //! With `--weighting learned` the result is a logarithmic opinion pool, log P = Σ wᵢ·log Pᵢ + b + constant, with a weight
 //! for each input and label: a logistic regression on the inputs' log-probabilities, fitted on sessions whose sentiment is
 //! known ([`Model`]). There is a fit for each set of models that may have an estimate, so a result from the voice alone is
-//! as calibrated as one from both. With the other weightings, a `--model` gives the temperature at which the linear pool is
-//! calibrated (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017), fitted with the default weights. The
-//! weight that a result states for an input is then the input's share in the sum of all |wᵢ|.
+//! as calibrated as one from both. With the other weightings, a `--model` gives the temperature and the bias by which the
+//! linear pool is calibrated (vector scaling with one scale: Guo et al., "On Calibration of Modern Neural Networks", ICML
+//! 2017), fitted with the default weights.
 //!
 //! `--coverage` marks the least confident results as abstained: those below the confidence that the stated share of
 //! held-out results had (selective classification, El-Yaniv and Wiener, JMLR 11, 2010).
@@ -65,6 +65,11 @@
 //! `abstained` is true if there is no estimate or the confidence is too low (`--abstain-below`, `--coverage`). `profile`
 //! tells which of voice and text took part; an input of another modality does not show in it. `anomaly` is true if an
 //! input's model says that what it was given is not what it knows ([`Detail::anomaly`](undertone_messages::Detail)).
+//!
+//! A result carries what it was computed from, so that anybody can compute it again
+//! ([`Weighting`](undertone_messages::Weighting) says how): the probabilities of each input over the result's labels, their
+//! `weights` label by label, `bias` and `temperature`, and the `model` of fusion by name and hash. The one `weight` of an input
+//! is its share: in a linear pool what all its `weights` are, with learned weights its part of the sum of all |wᵢ|.
 
 mod arguments;
 mod branch;

@@ -16,8 +16,8 @@ use crate::arguments::Weighting;
 ///   "fits": [{
 ///     "models": ["acoustic-whisper@0123456789ab", "text-minilm@0123456789ab"],
 ///     "learned": {"weights": [[0.9, 0.9, 0.9], [1.1, 0.2, 1.0]], "bias": [0.1, -0.2, 0.1], "confidence": [0.35, …, 0.99]},
-///     "fixed": {"temperature": 1.1, "confidence": […]},
-///     "entropy": {"temperature": 0.9, "confidence": […]}
+///     "fixed": {"temperature": 1.1, "bias": [0.2, -0.4, 0.1], "confidence": […]},
+///     "entropy": {"temperature": 0.9, "bias": [0.1, -0.3, 0.1], "confidence": […]}
 ///   }]
 /// }
 /// ```
@@ -66,6 +66,8 @@ pub(crate) struct Logistic {
 pub(crate) struct Scaling {
     /// What the logarithms of the probabilities are divided by.
     pub(crate) temperature: f64,
+    /// What is then added for each label.
+    pub(crate) bias: Vec<f64>,
     confidence: Vec<f64>,
 }
 
@@ -157,11 +159,15 @@ impl Fits {
                 "`learned` needs weights for each model, and in them and in `bias` a number for each label",
             );
         }
-        let numbers = learned.weights.iter().flatten().chain(&learned.bias);
-        if !numbers.copied().all(f64::is_finite) {
-            return Err("`learned` has numbers that are not finite");
-        }
         let scalings = || [&fixed, &entropy].into_iter().flatten();
+        if !scalings().all(|scaling| scaling.bias.len() == labels) {
+            return Err("each `bias` needs a number for each label");
+        }
+        let biases = scalings().flat_map(|scaling| &scaling.bias);
+        let numbers = learned.weights.iter().flatten().chain(&learned.bias).chain(biases);
+        if !numbers.copied().all(f64::is_finite) {
+            return Err("there are weights or biases that are not finite");
+        }
         let rising = |values: &Vec<f64>| values.len() >= 2 && values.is_sorted();
         if !(rising(&learned.confidence) && scalings().all(|scaling| rising(&scaling.confidence))) {
             return Err("each `confidence` must have two or more quantiles, in rising order");
@@ -208,8 +214,7 @@ mod tests {
     }
 
     fn with(change: impl FnOnce(&mut serde_json::Value)) -> Result<Model, String> {
-        let scaling =
-            |temperature: f64| serde_json::json!({"temperature": temperature, "confidence": [0.5, 0.7, 1.0]});
+        let scaling = |temperature: f64| serde_json::json!({"temperature": temperature, "bias": [0.5, 0.0], "confidence": [0.5, 0.7, 1.0]});
         let mut config = serde_json::json!({"labels": ["a", "b"], "fits": [{
             "models": ["text@1", "voice@1"],
             "learned": {"weights": [[1.0, 0.5], [2.0, 2.0]], "bias": [0.0, 0.25], "confidence": [0.4, 0.8, 1.0]},
@@ -229,7 +234,8 @@ mod tests {
         let weights = weights.map(|(model, weights)| (model.to_owned(), weights)).into();
         let logistic = Logistic { weights, bias: vec![0.0, 0.25], confidence: vec![0.4, 0.8, 1.0] };
         assert_eq!(fit(Weighting::Learned), Fit::Logarithmic(&logistic));
-        let scaling = |temperature: f64| Scaling { temperature, confidence: vec![0.5, 0.7, 1.0] };
+        let scaling =
+            |temperature: f64| Scaling { temperature, bias: vec![0.5, 0.0], confidence: vec![0.5, 0.7, 1.0] };
         assert_eq!(fit(Weighting::Fixed), Fit::Linear(&scaling(1.5)));
         assert_eq!(fit(Weighting::Entropy), Fit::Linear(&scaling(0.5)));
         assert_eq!(model.fit(&set(&["text@1"]), Weighting::Fixed), None);
@@ -262,7 +268,8 @@ mod tests {
     #[test]
     fn a_model_that_makes_no_sense_is_refused() {
         type Change = fn(&mut serde_json::Value);
-        let cases: [(Change, &str); 8] = [
+        let cases: [(Change, &str); 9] = [
+            (|config| config["fits"][0]["fixed"]["bias"] = serde_json::json!([0.0]), "each `bias` needs"),
             (|config| config["labels"] = serde_json::json!(["b", "a"]), "alphabetical"),
             (
                 |config| config["fits"][0]["learned"]["bias"] = serde_json::json!([0.0]),

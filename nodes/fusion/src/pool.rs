@@ -7,7 +7,7 @@ use undertone_messages::{Contribution, Profile};
 use crate::arguments::{MissingLabels, Weighting};
 use crate::config::{Abstention, Config};
 use crate::error::FusionError;
-use crate::model::{Fit, Logistic};
+use crate::model::{Fit, Scaling};
 use crate::opinion::{Evidence, Opinion};
 use crate::{TEXT_MODALITY, VOICE_MODALITY};
 
@@ -23,7 +23,11 @@ pub(crate) struct Pooled {
     /// Empty if there is no estimate.
     pub(crate) labels: Vec<String>,
     pub(crate) probabilities: Vec<f32>,
+    pub(crate) weighting: undertone_messages::Weighting,
+    pub(crate) model: String,
     pub(crate) contributions: Vec<Contribution>,
+    pub(crate) bias: Vec<f32>,
+    pub(crate) temperature: f32,
     pub(crate) score: f32,
     pub(crate) confidence: f32,
     pub(crate) abstained: bool,
@@ -47,12 +51,18 @@ pub(crate) fn pool(
         _ => Vec::new(),
     };
     check_labels(segment, &labels, config)?;
-    let pooled = match fit {
-        Some(Fit::Logarithmic(logistic)) => logarithmic(&evidence, &opinions, logistic),
-        Some(Fit::Linear(scaling)) => {
-            tempered(&linear(&opinions, &weights, labels.len()), scaling.temperature)
+    // Without an estimate there is nothing to fit, and that is so as well where all weights of a fit are 0.
+    let fit = fit.filter(|_| !labels.is_empty());
+    let factors = factors(&evidence, &weights, fit, labels.len());
+    let (pooled, bias, temperature) = match fit {
+        Some(Fit::Logarithmic(logistic)) => {
+            (logarithmic(&opinions, &factors, &logistic.bias), logistic.bias.as_slice(), 1.0)
         }
-        None => linear(&opinions, &weights, labels.len()),
+        Some(Fit::Linear(scaling)) => {
+            let pooled = linear(&opinions, &factors, labels.len());
+            (scaled(&pooled, scaling), scaling.bias.as_slice(), scaling.temperature)
+        }
+        None => (linear(&opinions, &factors, labels.len()), &[][..], 1.0),
     };
     let threshold = match (config.abstention, fit) {
         (Abstention::Below(confidence), _) => confidence,
@@ -64,13 +74,17 @@ pub(crate) fn pool(
         labels.iter().zip(&pooled).find_map(|(label, probability)| (label == name).then_some(*probability))
     };
     let score = of("positive").zip(of("negative")).map_or(0.0, |(positive, negative)| positive - negative);
-    let probabilities: Vec<f32> = pooled.iter().map(|probability| *probability as f32).collect();
+    let probabilities = floats(&pooled);
     let confidence = probabilities.iter().copied().fold(0.0, f32::max);
     Ok(Pooled {
         profile: profile(&evidence, config),
         abstained: labels.is_empty() || confidence < threshold as f32,
         anomaly: evidence.iter().any(|evidence| evidence.detail.anomaly.is_some_and(|anomaly| anomaly > 1.0)),
-        contributions: contributions(evidence, opinions, &weights),
+        weighting: config.weighting.into(),
+        model: config.model.as_ref().map_or_else(String::new, |model| model.identity().to_owned()),
+        contributions: contributions(evidence, opinions, &weights, &factors),
+        bias: floats(bias),
+        temperature: temperature as f32,
         labels,
         probabilities,
         score: score as f32,
@@ -114,30 +128,31 @@ fn check_labels(segment: u64, labels: &[String], config: &Config) -> Result<(), 
 }
 
 /// The linear pool, Σ wᵢ·Pᵢ.
-fn linear(opinions: &[Option<Aligned>], weights: &[f64], labels: usize) -> Vec<f64> {
+fn linear(opinions: &[Option<Aligned>], factors: &[Vec<f64>], labels: usize) -> Vec<f64> {
     let mut pooled = vec![0.0; labels];
-    for (opinion, weight) in opinions.iter().zip(weights) {
-        for (sum, (_, probability)) in pooled.iter_mut().zip(opinion.iter().flatten()) {
-            *sum += weight * probability;
+    for (opinion, factors) in opinions.iter().zip(factors) {
+        for ((sum, factor), (_, probability)) in pooled.iter_mut().zip(factors).zip(opinion.iter().flatten())
+        {
+            *sum += factor * probability;
         }
     }
     pooled
 }
 
-/// Probabilities whose logarithms are those of `pooled` divided by the temperature.
-fn tempered(pooled: &[f64], temperature: f64) -> Vec<f64> {
-    normalised(pooled.iter().map(|probability| probability.powf(1.0 / temperature)).collect())
+/// Probabilities whose logarithms are those of `pooled` divided by the temperature, and the bias.
+fn scaled(pooled: &[f64], scaling: &Scaling) -> Vec<f64> {
+    let scale = |(probability, bias): (&f64, &f64)| probability.powf(1.0 / scaling.temperature) * bias.exp();
+    normalised(pooled.iter().zip(&scaling.bias).map(scale).collect())
 }
 
 /// The logarithmic pool, exp(Σ wᵢ·log Pᵢ + b), scaled so that it sums to 1.
-fn logarithmic(evidence: &[Evidence], opinions: &[Option<Aligned>], logistic: &Logistic) -> Vec<f64> {
-    let mut logits = logistic.bias.clone();
-    for (evidence, opinion) in evidence.iter().zip(opinions) {
-        let weights = logistic.weights.get(&evidence.model).into_iter().flatten();
-        for ((logit, weight), (_, probability)) in
-            logits.iter_mut().zip(weights).zip(opinion.iter().flatten())
+fn logarithmic(opinions: &[Option<Aligned>], factors: &[Vec<f64>], bias: &[f64]) -> Vec<f64> {
+    let mut logits = bias.to_vec();
+    for (opinion, factors) in opinions.iter().zip(factors) {
+        for ((logit, factor), (_, probability)) in
+            logits.iter_mut().zip(factors).zip(opinion.iter().flatten())
         {
-            *logit += weight * probability.max(LEAST).ln();
+            *logit += factor * probability.max(LEAST).ln();
         }
     }
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -173,6 +188,23 @@ fn weights(evidence: &[Evidence], fit: Option<Fit<'_>>, config: &Config) -> Vec<
     };
     let certain: Vec<f64> = evidence.iter().zip(&weights).map(certain).collect();
     if certain.iter().sum::<f64>() < UNSURE { weights } else { normalised(certain) }
+}
+
+/// What the probabilities in each opinion are multiplied by, or in the logarithmic pool their logarithms, label by label.
+fn factors(evidence: &[Evidence], weights: &[f64], fit: Option<Fit<'_>>, labels: usize) -> Vec<Vec<f64>> {
+    let factors = |(evidence, weight): (&Evidence, &f64)| match (&evidence.opinion, fit) {
+        (Err(_), _) => Vec::new(),
+        (Ok(_), Some(Fit::Logarithmic(logistic))) => {
+            logistic.weights.get(&evidence.model).cloned().unwrap_or_default()
+        }
+        (Ok(_), _) => vec![*weight; labels],
+    };
+    evidence.iter().zip(weights).map(factors).collect()
+}
+
+/// Numbers as messages have them.
+fn floats(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|value| *value as f32).collect()
 }
 
 /// Scales weights so that they sum to 1, unless they are all 0.
@@ -258,24 +290,27 @@ fn contributions(
     evidence: Vec<Evidence>,
     opinions: Vec<Option<Aligned>>,
     weights: &[f64],
+    factors: &[Vec<f64>],
 ) -> Vec<Contribution> {
     let unused = weights.iter().all(|weight| *weight == 0.0);
-    let contribution = |((evidence, aligned), weight): ((Evidence, Option<Aligned>), &f64)| {
+    let given = evidence.into_iter().zip(opinions).zip(weights.iter().zip(factors));
+    let contributions = given.map(|((evidence, aligned), (weight, factors))| {
         let reason = match evidence.opinion {
             Err(reason) => reason,
             Ok(_) if unused => "its weight is 0".to_owned(),
             Ok(_) => String::new(),
         };
-        let aligned = aligned.filter(|_| !unused).unwrap_or_default();
+        let aligned: Aligned = aligned.filter(|_| !unused).unwrap_or_default();
         Contribution {
             modality: evidence.modality,
             model: evidence.model,
             weight: *weight as f32,
+            weights: floats(factors),
             probabilities: aligned.into_iter().map(|(_, probability)| probability as f32).collect(),
             end: evidence.end,
             reason,
             detail: evidence.detail,
         }
-    };
-    evidence.into_iter().zip(opinions).zip(weights).map(contribution).collect()
+    });
+    contributions.collect()
 }

@@ -9,28 +9,14 @@
 mod streams;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use clap::Parser;
 use serde_json::{Value, json};
-use streams::{Sent, Step, run, segment, text, voice};
-use undertone_fusion::{Arguments, Config, Emotion, FusionError, Inputs, Model};
-use undertone_messages::{Detail, Profile, Sentiment};
+use streams::{LABELS, Sent, Step, config_with_model, fit, run, segment, text, voice};
+use undertone_fusion::{Config, Emotion, FusionError, Model};
+use undertone_messages::{Detail, Profile, Sentiment, Weighting};
 
 const VOICE: &str = "voice-model@0123456789ab";
 const TEXT: &str = "text-model@0123456789ab";
-
-/// A fit with equal quantiles of confidence, from 0.5 to 1.
-fn fit(models: &[&str], weights: Value, bias: [f64; 3], temperature: f64) -> Value {
-    let confidence = json!([0.5, 0.75, 1.0]);
-    let scaling = json!({"temperature": temperature, "confidence": confidence});
-    json!({
-        "models": models,
-        "learned": {"weights": weights, "bias": bias, "confidence": confidence},
-        "fixed": scaling,
-        "entropy": scaling,
-    })
-}
 
 /// The words count for negative and neutral, the voice for positive, and neutral starts with twice the odds.
 fn both() -> Value {
@@ -46,24 +32,9 @@ fn config(fits: &[Value], labels: [&str; 3], words: &[&str]) -> Config {
 }
 
 fn try_config(fits: &[Value], labels: [&str; 3], words: &[&str]) -> Result<Config, FusionError> {
-    config_of_inputs(&["speech", "acoustic", "text"], fits, labels, words)
+    config_with_model(&["speech", "acoustic", "text"], fits, labels, words)
 }
 
-fn config_of_inputs(
-    inputs: &[&str],
-    fits: &[Value],
-    labels: [&str; 3],
-    words: &[&str],
-) -> Result<Config, FusionError> {
-    let folder = tempfile::tempdir().unwrap();
-    let model = json!({"labels": labels, "fits": fits}).to_string();
-    std::fs::write(folder.path().join("config.json"), model).unwrap();
-    let model = Model::load(folder.path()).unwrap();
-    let arguments = Arguments::try_parse_from(["fusion"].iter().chain(words)).unwrap();
-    Config::new(&arguments, Inputs::new(inputs.iter().copied()).unwrap(), Some(Arc::new(model)))
-}
-
-const LABELS: [&str; 3] = ["negative", "neutral", "positive"];
 const VOICED: [f32; 3] = [0.5, 0.25, 0.25];
 const WRITTEN: [f32; 3] = [0.5, 0.5, 0.0];
 
@@ -95,6 +66,23 @@ fn learned_weights_are_by_input_and_label() {
     // Of all weights, which sum to 4, the text has 3.
     let weights: Vec<f32> = result.contributions.iter().map(|contribution| contribution.weight).collect();
     assert_eq!(weights, [0.75, 0.25]);
+    assert_eq!(result.weighting, Weighting::Learned);
+    assert_eq!(result.contributions[0].weights, [1.0, 2.0, 0.0]);
+    assert_eq!(result.contributions[1].weights, [0.0, 0.0, 1.0]);
+    close(&result.bias, &[0.0, 2.0f64.ln(), 0.0]);
+    assert_eq!(result.temperature, 1.0);
+    assert!(result.model.starts_with("fusion@") && result.model.len() == 19, "{}", result.model);
+}
+
+#[test]
+fn weights_that_are_all_zero_leave_no_estimate() {
+    let nothing = fit(&[VOICE], json!([[0.0, 0.0, 0.0]]), [0.5, 0.0, 0.0], 1.0);
+    let sent = fuse(&config(&[both(), nothing], LABELS, &["--weighting", "learned"]), text(0, &[])).unwrap();
+    let result = only(&sent);
+    assert!(result.labels.is_empty() && result.probabilities.is_empty() && result.bias.is_empty());
+    assert!(result.abstained && result.confidence == 0.0, "{result:?}");
+    assert_eq!(result.contributions[1].reason, "its weight is 0");
+    assert_eq!(sent.provisional, []);
 }
 
 #[test]
@@ -109,13 +97,15 @@ fn the_voice_alone_is_calibrated_for_itself() {
 }
 
 #[test]
-fn a_linear_pool_is_scaled_by_its_temperature() {
+fn a_linear_pool_is_scaled_by_its_temperature_and_bias() {
     let words = ["--text-weight", "0.5"];
     let sent = fuse(&config(&[both(), voice_alone()], LABELS, &words), text(0, &WRITTEN)).unwrap();
-    // The roots of 0.5, 0.375 and 0.125.
-    let roots = [0.5f64, 0.375, 0.125].map(f64::sqrt);
+    // The roots of 0.5, 0.375 and 0.125, the second twice.
+    let roots = [0.5f64.sqrt(), 2.0 * 0.375f64.sqrt(), 0.125f64.sqrt()];
     let sum: f64 = roots.iter().sum();
     close(&only(&sent).probabilities, &roots.map(|root| root / sum));
+    assert_eq!(only(&sent).temperature, 2.0);
+    close(&only(&sent).bias, &[0.0, 2.0f64.ln(), 0.0]);
 }
 
 #[test]
@@ -160,7 +150,7 @@ fn two_text_models_are_weighed_as_they_were_fitted_together() {
         let larger = Step::Emotion(Emotion { model: LARGER.to_owned(), ..emotion });
         let branches = [("acoustic", voice(0, &VOICED)), ("text", text(0, &WRITTEN)), ("larger", larger)];
         let ledger = segment(0, 16_000, 48_000).into_iter().map(|step| ("speech", step));
-        run(&config_of_inputs(&inputs, &fits, LABELS, words)?, ledger.chain(branches))
+        run(&config_with_model(&inputs, &fits, LABELS, words)?, ledger.chain(branches))
     };
     let learned = sent(&["--weighting", "learned"]).unwrap();
     close(&only(&learned).probabilities, &[0.4, 0.4, 0.2]);
@@ -180,7 +170,7 @@ fn two_text_models_are_weighed_as_they_were_fitted_together() {
 fn a_model_on_two_inputs_was_not_fitted() {
     let fits = [both(), voice_alone(), fit(&[TEXT], json!([[1.0, 1.0, 1.0]]), [0.0; 3], 1.0)];
     let sent = |words: &[&str], spoken: &[f32]| {
-        let config = config_of_inputs(&["speech", "acoustic", "text", "again"], &fits, LABELS, words)?;
+        let config = config_with_model(&["speech", "acoustic", "text", "again"], &fits, LABELS, words)?;
         let written = || text(0, &WRITTEN);
         let branches = [("acoustic", voice(0, spoken)), ("text", written()), ("again", written())];
         let ledger = segment(0, 16_000, 48_000).into_iter().map(|step| ("speech", step));

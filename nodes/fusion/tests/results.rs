@@ -11,7 +11,7 @@ mod streams;
 use streams::{Sent, Step, config, emotion, run, segment, speech, text, transcript, voice};
 use undertone_fusion::{Awaited, Config, Emotion, Fusion, FusionError};
 use undertone_messages::{
-    Contribution, Detail, Phase, Profile, Scope, Sentiment, SentimentStatus, TranscriptStatus,
+    Contribution, Detail, Phase, Profile, Scope, Sentiment, SentimentStatus, TranscriptStatus, Weighting,
 };
 use undertone_stage::{CourseError, Join};
 
@@ -50,6 +50,7 @@ fn voice_and_text_are_weighted_as_the_arguments_say() {
         modality: modality.to_owned(),
         model: format!("{modality}-model@0123456789ab"),
         weight,
+        weights: vec![weight; 3],
         probabilities: probabilities.to_vec(),
         end: 1,
         reason: String::new(),
@@ -63,7 +64,11 @@ fn voice_and_text_are_weighted_as_the_arguments_say() {
         profile: Profile::AudioOnly,
         labels: ["negative", "neutral", "positive"].map(str::to_owned).to_vec(),
         probabilities: vec![0.5, 0.3, 0.2],
+        weighting: Weighting::Fixed,
+        model: String::new(),
         contributions: vec![contribution("voice", 1.0, [0.5, 0.3, 0.2])],
+        bias: Vec::new(),
+        temperature: 1.0,
         score: -0.3,
         confidence: 0.5,
         abstained: false,

@@ -91,7 +91,7 @@ async function startMicrophone() {
     };
     begin(`Listening to ${microphone.name || "the microphone"}`);
   } catch (error) {
-    fail(error);
+    if (mine === turn) fail(error);
   }
   return undefined;
 }
@@ -118,7 +118,7 @@ async function startFile(file) {
     source = { paced: !fast, open: (position) => play.start(position), stop: () => play.stop() };
     begin(`Sending ${file.name}`);
   } catch (error) {
-    fail(error);
+    if (mine === turn) fail(error);
   }
 }
 
@@ -181,6 +181,7 @@ function begin(doing) {
 function lostText(begun, later, message, wait) {
   const again = `Trying again in ${(wait / 1000).toFixed(1)} s.`;
   if (later) return `The gateway takes no session now${message ? ` (${message})` : ""}. ${again}`;
+  if (!begun && weights.refusal) return `The gateway does not let this page in (${weights.refusal}). ${again}`;
   if (!begun) return `The gateway cannot be reached${message ? ` (${message})` : ""}. ${again}`;
   return `The connection broke${message ? ` (${message})` : ""}. The session goes on as soon as it is back; what is said meanwhile is missing. ${again}`;
 }
@@ -209,7 +210,8 @@ function over({ failure, code, begun }) {
   if (code === UNAUTHORISED) askForToken();
   else if (failure !== null) {
     const what = begun ? "The session has ended early" : "The session could not begin";
-    notices.show("over", `${what}: ${failure || `the connection was closed with code ${code}`}. ${begun ? "What came until then is below. " : ""}Start again when you like.`);
+    const why = failure || (!begun && weights.refusal) || `the connection was closed with code ${code}`;
+    notices.show("over", `${what}: ${why}. ${begun ? "What came until then is below. " : ""}Start again when you like.`);
   }
   status("idle", session.results().length ? "Finished" : "Not listening");
   buttons();

@@ -18,6 +18,8 @@ export class Weights {
     this.slider.addEventListener("change", () => this.weigh());
     this.restore.addEventListener("click", () => this.takeBack());
     this.turn = 0;
+    // Why the gateway does not let this page in, if it does not. Of a WebSocket, browsers do not tell.
+    this.refusal = "";
   }
 
   // Asks the gateway whether it is possible. Tells whether it asked for a token.
@@ -28,9 +30,10 @@ export class Weights {
         this.explain("the gateway asks for a token first");
         return true;
       }
-      const { parameters } = await answer.json();
+      const { parameters, error = "" } = await answer.json();
+      this.refusal = error;
       this.allowed = (name) => parameters.allowed.includes(NODE) || parameters.allowed.includes(`${NODE}.${name}`);
-      this.explain(this.obstacle(parameters));
+      this.explain(error || this.obstacle(parameters));
     } catch {
       this.explain("the gateway cannot be reached");
     }

@@ -61,31 +61,44 @@ impl Access {
 ///
 /// It is none that a browser sends for a page, or `null`, which any page can have: says what to write.
 pub(crate) fn origin(text: &str) -> Result<String, String> {
-    let trimmed = text.strip_suffix('/').unwrap_or(text);
-    let Some((scheme, authority)) = trimmed.split_once("://").filter(|(scheme, authority)| {
-        let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-        !scheme.is_empty() && scheme.bytes().all(of_scheme) && is_authority(authority)
-    }) else {
-        return Err(format!(
-            "`{text}` is no origin: write SCHEME://HOST or SCHEME://HOST:PORT, as `https://speech.example.org`"
-        ));
+    let no_origin = |host: &str| {
+        format!(
+            "`{text}` is no origin: write SCHEME://HOST or SCHEME://HOST:PORT, as `https://speech.example.org`{host}"
+        )
     };
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let (scheme, authority) = trimmed
+        .split_once("://")
+        .filter(|(scheme, _)| !scheme.is_empty() && scheme.bytes().all(of_scheme))
+        .ok_or_else(|| no_origin(""))?;
+    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    if !is_host(host) {
+        return Err(no_origin(", with HOST a name in ASCII (punycode) or an address in its short form"));
+    }
+    if !port.is_none_or(is_port) {
+        return Err(no_origin(""));
+    }
     let implied = match scheme.to_ascii_lowercase().as_str() {
         "http" => ":80",
         "https" => ":443",
+        socket @ ("ws" | "wss") => {
+            let page = socket.replace("ws", "http");
+            return Err(format!(
+                "`{text}` is a WebSocket's address and no page's origin: write `{page}://{authority}`"
+            ));
+        }
         _ => "",
     };
     Ok(format!("{scheme}://{}", authority.strip_suffix(implied).unwrap_or(authority)))
 }
 
-/// `HOST` or `HOST:PORT`, the host as a name in ASCII or an address.
-fn is_authority(authority: &str) -> bool {
-    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    };
-    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        // In its short form, which is what browsers send.
+/// A name in ASCII or an address, as browsers send them.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => {
             address.parse::<std::net::Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address)
         }
@@ -93,13 +106,11 @@ fn is_authority(authority: &str) -> bool {
             let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
             !host.is_empty() && host.bytes().all(of_name)
         }
-    };
-    let is_port = |port: &str| {
-        port.bytes().all(|byte| byte.is_ascii_digit())
-            && !port.starts_with('0')
-            && port.parse::<u16>().is_ok()
-    };
-    is_host && port.is_none_or(is_port)
+    }
+}
+
+fn is_port(port: &str) -> bool {
+    port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0') && port.parse::<u16>().is_ok()
 }
 
 /// The subprotocols that a client offers.
@@ -189,6 +200,17 @@ mod tests {
         ] {
             let error = origin(text).unwrap_err();
             assert!(error.contains(&format!("`{text}`")) && error.contains("SCHEME://HOST"), "{error}");
+        }
+        for text in ["https://bücher.example", "http://[0:0:0:0:0:0:0:1]:8765"] {
+            let error = origin(text).unwrap_err();
+            assert!(error.contains("punycode") && error.contains("short form"), "{error}");
+        }
+        for (text, instead) in [
+            ("wss://speech.example.org/", "`https://speech.example.org`"),
+            ("WS://box.lan:8765", "`http://box.lan:8765`"),
+        ] {
+            let error = origin(text).unwrap_err();
+            assert!(error.contains(&format!("`{text}`")) && error.ends_with(instead), "{error}");
         }
     }
 

@@ -130,7 +130,10 @@ pub enum Fault {
     #[error("the gateway stops")]
     Stopping,
     /// A name that is in use.
-    #[error("the session `{0}` is in use: choose another name, or resume it with its token")]
+    #[error(
+        "the session `{0}` is in use until its last results are there: try again later, choose another name, or resume it \
+         with its token if its connection broke"
+    )]
     InUse(String),
     /// A name or a parameter that is not possible.
     #[error("{0}")]

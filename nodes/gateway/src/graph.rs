@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eyre::{Context, Result, bail, eyre};
-use serde_yaml_ng::Value;
+use serde_yaml_ng::{Mapping, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use undertone_messages::{Body, Emotion, Sentiment, SentimentStatus, Speech, Transcript, Watermark};
 use undertone_node::{
@@ -161,17 +161,18 @@ fn shortest_queue(graph: &str) -> Result<u64> {
     let graph: Value = serde_yaml_ng::from_str(graph).wrap_err("the graph cannot be read")?;
     let nodes =
         graph.get("nodes").and_then(Value::as_sequence).ok_or_else(|| eyre!("the graph has no nodes"))?;
-    let inputs = |node: &Value| {
-        let own = node.get("inputs").or_else(|| node.get("operator")?.get("inputs"))?;
-        Some(own.as_mapping()?.values().cloned().collect::<Vec<_>>())
-    };
+    // A node of operators has inputs of its own in dora's description, too: none.
+    let parts = nodes.iter().flat_map(|node| {
+        let operators = node.get("operators").and_then(Value::as_sequence).into_iter().flatten();
+        operators.chain(node.get("operator")).chain([node])
+    });
+    let inputs = parts.filter_map(|part| part.get("inputs")?.as_mapping()).flat_map(Mapping::values);
     let queue = |input: &Value| {
         let source = input.as_str().or_else(|| input.get("source")?.as_str()).unwrap_or_default();
         let size = input.get("queue_size").and_then(Value::as_u64).unwrap_or(DEFAULT);
         (!source.starts_with("dora/")).then_some(size)
     };
-    let shortest = nodes.iter().filter_map(inputs).flatten().filter_map(|input| queue(&input)).min();
-    Ok(shortest.unwrap_or(DEFAULT))
+    Ok(inputs.filter_map(queue).min().unwrap_or(DEFAULT))
 }
 
 /// Audio out, results in, until the end.
@@ -314,12 +315,22 @@ nodes:
   - id: gateway
     inputs: { watermark: { source: fusion/watermark, queue_size: 4096 } }
   - id: vad
-    inputs: { audio: { source: gateway/audio, queue_size: 2000 }, tick: dora/timer/millis/100 }
+    inputs: { audio: { source: gateway/audio, queue_size: VAD }, tick: dora/timer/millis/100 }
   - id: level
-    operator: { inputs: { audio: { source: gateway/audio, queue_size: 3000 } } }
+    inputs: {}
+    operator: { inputs: { audio: { source: gateway/audio, queue_size: LEVEL } } }
+  - id: runtime
+    inputs: {}
+    operators: [ { id: one }, { id: two, inputs: { audio: { source: gateway/audio, queue_size: TWO } } } ]
   - id: alone
 ";
-        assert_eq!(shortest_queue(graph).unwrap(), 2_000);
+        for shortest in ["VAD", "LEVEL", "TWO"] {
+            let mut graph = graph.replace(shortest, "2000");
+            for longer in ["VAD", "LEVEL", "TWO"] {
+                graph = graph.replace(longer, "3000");
+            }
+            assert_eq!(shortest_queue(&graph).unwrap(), 2_000, "{shortest}");
+        }
         let plain = "{ nodes: [ { id: vad, inputs: { audio: gateway/audio } } ] }";
         assert_eq!(shortest_queue(plain).unwrap(), 10);
     }

@@ -57,13 +57,15 @@ impl Wish {
     ///
     /// # Errors
     ///
-    /// A name that is not possible, or parameters that do not go together.
-    pub fn read(
-        session: Option<String>,
-        resume: Option<String>,
-        after: Option<String>,
-    ) -> Result<Self, Fault> {
+    /// A parameter that there is not, a name that is not possible, or parameters that do not go together.
+    pub fn read(mut query: BTreeMap<String, String>) -> Result<Self, Fault> {
         let bad = |text: &str| Err(Fault::BadQuery(text.to_owned()));
+        let [session, resume, after] = ["session", "resume", "after"].map(|name| query.remove(name));
+        if let Some(name) = query.keys().next() {
+            return bad(&format!(
+                "there is no parameter `{name}`: the parameters are `session`, `resume` and `after`"
+            ));
+        }
         match (session, resume, after) {
             (None, Some(token), after) => match after.as_deref().unwrap_or("0").parse() {
                 Ok(after) => Ok(Self::Resume { token, after }),

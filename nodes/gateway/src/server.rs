@@ -151,7 +151,7 @@ fn unauthorised(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
 async fn connect(
     State(shared): State<Arc<Shared>>,
     Extension(place): Extension<Place>,
-    Query(mut query): Query<BTreeMap<String, String>>,
+    Query(query): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -163,7 +163,7 @@ async fn connect(
         return refuse(StatusCode::BAD_REQUEST, "offer the subprotocol `undertone.v1`, also beside a token");
     }
     let wish = if shared.access.allows(text(&headers, &AUTHORIZATION), protocols.as_deref()) {
-        Wish::read(query.remove("session"), query.remove("resume"), query.remove("after"))
+        Wish::read(query)
     } else {
         Err(Fault::Unauthorised)
     };

@@ -393,9 +393,9 @@ impl Session {
         }
     }
 
-    /// The inputs, of those that are waited for, whose streams have yet to end.
+    /// The inputs, of those that are waited for, whose streams have yet to end: none if the graph has heard nothing of it.
     pub fn owed<'a>(&'a self, inputs: &'a BTreeSet<Input>) -> impl Iterator<Item = Input> + 'a {
-        inputs.difference(&self.ended).copied()
+        inputs.difference(&self.ended).copied().filter(|_| self.seq > 0)
     }
 
     /// Looks at the time. `inputs` are those that are waited for.
@@ -405,6 +405,8 @@ impl Session {
         self.check_late(now);
         self.check_reader(now);
         if self.connection.is_none() && self.stream == Stream::Open && self.grace_is_over(now) {
+            // Who comes back now has nothing more to say.
+            self.settled = true;
             self.end();
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use undertone_gateway::{Call, Close, Event, Fault, GapReason, Hub, Limits, Request, Signal, Span, Wish};
 use undertone_messages::{
     Contribution, Detail, Emotion, Phase, Profile, Scope, Sentiment, SentimentStatus, Speech, Transcript,
-    TranscriptStatus, Word,
+    TranscriptStatus, Weighting, Word,
 };
 use undertone_results::{Latency, StageLatency};
 
@@ -144,6 +144,7 @@ fn sentiment(modalities: &[&str], degraded: &str) -> Sentiment {
         modality: (*modality).to_owned(),
         model: "m@0".into(),
         weight: 0.5,
+        weights: vec![1.5, -0.5],
         probabilities: vec![0.9, 0.1],
         end: 32_000,
         reason: String::new(),
@@ -158,7 +159,11 @@ fn sentiment(modalities: &[&str], degraded: &str) -> Sentiment {
         profile: if known { Profile::Both } else { Profile::Neither },
         labels: if known { vec!["negative".into(), "positive".into()] } else { Vec::new() },
         probabilities: if known { vec![0.9, 0.1] } else { Vec::new() },
+        weighting: Weighting::Learned,
+        model: "f@0".into(),
         contributions: modalities.iter().map(contribution).collect(),
+        bias: if known { vec![-0.25, 0.25] } else { Vec::new() },
+        temperature: 1.0,
         score: -0.8,
         confidence: 0.9,
         abstained: !known,
@@ -203,6 +208,11 @@ fn messages() -> Vec<Value> {
         for profile in Profile::ALL {
             let result =
                 Sentiment { status: *status, profile: *profile, ..sentiment(&["text", "voice"], "x") };
+            texts.push(Event::sentiment("s", &result, Some(&latency)).write(4));
+        }
+        for weighting in Weighting::ALL {
+            let result =
+                Sentiment { status: *status, weighting: *weighting, ..sentiment(&["text", "voice"], "") };
             texts.push(Event::sentiment("s", &result, Some(&latency)).write(4));
         }
     }

@@ -14,7 +14,9 @@ use serde_json::Value;
 use undertone_gateway::{
     Call, Close, Closing, ConnectionId, Fault, Graph, Hub, Input, Limits, Report, Request, Signal, Wish,
 };
-use undertone_messages::{Phase, Profile, Sentiment, SentimentStatus, SessionId, Speech, Watermark};
+use undertone_messages::{
+    Phase, Profile, Sentiment, SentimentStatus, SessionId, Speech, Watermark, Weighting,
+};
 use undertone_results::Latency;
 
 const MS: i64 = 1_000_000;
@@ -54,7 +56,7 @@ struct World {
 impl World {
     fn new(limits: Limits, messages: u64) -> Self {
         let mut hub = Hub::new(limits);
-        hub.open(BTreeSet::from([Input::Watermark, Input::Speech]), messages);
+        hub.open(BTreeSet::from([Input::Watermark, Input::Sentiment, Input::Speech]), messages);
         Self {
             hub,
             now: 1_000 * SECOND,
@@ -140,10 +142,15 @@ impl World {
                 }
                 None => {
                     self.hub.report(Input::Speech, &session, None, self.now);
-                    self.hub.reached(&session, None);
+                    self.end_results(&session);
                 }
             }
         }
+    }
+
+    fn end_results(&mut self, session: &SessionId) {
+        self.hub.report(Input::Sentiment, session, None, self.now);
+        self.hub.reached(session, None);
     }
 
     fn settle(&mut self) {
@@ -223,7 +230,10 @@ fn a_session_ends_without_an_input_that_does_not_end_it() {
         world.feed();
         // Only how far the results are is told, by `speech` nothing any more.
         for (session, end) in std::mem::take(&mut world.graph) {
-            world.hub.reached(&session, end.map(|position| Watermark { position }));
+            match end {
+                Some(position) => world.hub.reached(&session, Some(Watermark { position })),
+                None => world.end_results(&session),
+            }
         }
         world.wait(4);
         assert_eq!(world.read(&client).1, None, "it may yet come");
@@ -254,6 +264,25 @@ fn a_session_ends_without_an_input_that_does_not_end_it() {
     assert_eq!(types(&world.read(&third).0), ["ready"]);
     world.hub.report(Input::Speech, &session, Some(&late), world.now);
     assert_eq!(types(&world.read(&third).0), ["speech"]);
+}
+
+#[test]
+fn a_name_whose_session_said_nothing_is_as_it_was() {
+    let mut world = World::new(Limits::default(), 4_096);
+    let name = Wish::New(Some("robot".to_owned()));
+    for left in [true, false] {
+        let client = world.connect(&name).unwrap();
+        world.hub.disconnect(client.id, left, world.now);
+    }
+    let client = world.connect(&name).unwrap();
+    world.speak(&client, 1_000);
+    world.settle();
+    world.end(&client);
+    world.settle();
+    let (events, closing) = world.read(&client);
+    assert!(types(&events).contains(&"speech"));
+    assert_eq!(types(&events).last(), Some(&"end"));
+    assert_eq!(closing.unwrap().close, Close::Done);
 }
 
 #[test]
@@ -405,7 +434,11 @@ fn result(segment: u64) -> Sentiment {
         profile: Profile::Neither,
         labels: Vec::new(),
         probabilities: Vec::new(),
+        weighting: Weighting::Fixed,
+        model: String::new(),
         contributions: Vec::new(),
+        bias: Vec::new(),
+        temperature: 1.0,
         score: 0.0,
         confidence: 0.0,
         abstained: true,
@@ -445,6 +478,8 @@ fn a_session_that_nobody_resumes_ends() {
     let (events, _) = world.read(&client);
     world.hub.disconnect(client.id, false, world.now);
     world.wait(6);
+    let late = world.resume(&events[0], 0);
+    assert!(matches!(late, Err(Fault::UnknownSession)), "it has ended, though not in the graph yet");
     world.settle();
     world.wait(6);
     assert!(world.hub.depths(world.now).is_empty());
@@ -604,7 +639,7 @@ fn an_input_that_is_lost_is_told_and_not_waited_for() {
     world.end(&client);
     world.feed();
     let session = world.graph[0].0.clone();
-    world.hub.reached(&session, None);
+    world.end_results(&session);
     assert_eq!(world.read(&client).1, None);
     world.hub.lose(Input::Speech, "vad died");
     assert_eq!(*world.hub.graph(), Graph::Degraded("vad died".to_owned()));
@@ -618,26 +653,40 @@ fn an_input_that_is_lost_is_told_and_not_waited_for() {
 
 #[test]
 fn the_query_is_read() {
-    let read = |session: Option<&str>, resume: Option<&str>, after: Option<&str>| {
-        Wish::read(session.map(Into::into), resume.map(Into::into), after.map(Into::into)).ok()
+    let read = |query: &[(&str, &str)]| {
+        let owned = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Wish::read(owned.collect())
     };
-    assert_eq!(read(None, None, None), Some(Wish::New(None)));
-    assert_eq!(read(Some("a-1_b.c"), None, None), Some(Wish::New(Some("a-1_b.c".to_owned()))));
-    let resume = Wish::Resume { token: "t".to_owned(), after: 7 };
-    assert_eq!(read(None, Some("t"), Some("7")), Some(resume));
+    assert_eq!(read(&[]), Ok(Wish::New(None)));
+    assert_eq!(read(&[("session", "a-1_b.c")]), Ok(Wish::New(Some("a-1_b.c".to_owned()))));
+    let resume = |after| Ok(Wish::Resume { token: "t".to_owned(), after });
+    assert_eq!(read(&[("resume", "t"), ("after", "7")]), resume(7));
+    assert_eq!(read(&[("resume", "t")]), resume(0));
+    let refused = |query: &[(&str, &str)]| match read(query) {
+        Err(Fault::BadQuery(text)) => text,
+        other => panic!("{query:?}: {other:?}"),
+    };
     let long = "a".repeat(65);
     for name in ["", "a b", "../x", "ä", &long] {
-        assert_eq!(read(Some(name), None, None), None, "{name}");
+        refused(&[("session", name)]);
     }
-    assert_eq!(read(Some("a"), Some("t"), None), None);
-    assert_eq!(read(None, Some("t"), Some("-1")), None);
-    assert_eq!(read(None, None, Some("1")), None);
+    refused(&[("session", "a"), ("resume", "t")]);
+    refused(&[("resume", "t"), ("after", "-1")]);
+    refused(&[("after", "1")]);
+    for (query, wrong) in
+        [(&[("name", "robot")][..], "`name`"), (&[("aftr", "17"), ("resume", "t")], "`aftr`")]
+    {
+        let text = refused(query);
+        let known = ["`session`", "`resume`", "`after`"];
+        assert!(text.contains(wrong) && known.iter().all(|name| text.contains(name)), "{text}");
+    }
 }
 
 /// What may happen to one of a few clients.
 #[derive(Clone, Debug)]
 enum Step {
-    Join(usize),
+    /// Under a name of its own, or none.
+    Join(usize, bool),
     Send(usize, usize),
     Wait(i64),
     Read(usize),
@@ -652,7 +701,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let client = || 0..4_usize;
     let step = prop_oneof![
-        2 => client().prop_map(Step::Join),
+        2 => (client(), any::<bool>()).prop_map(|(client, named)| Step::Join(client, named)),
         8 => (client(), 1..8_000_usize).prop_map(|(client, samples)| Step::Send(client, samples)),
         4 => (0..3 * SECOND).prop_map(Step::Wait),
         4 => client().prop_map(Step::Read),
@@ -684,12 +733,15 @@ proptest! {
         let mut seats: Vec<Seat> = (0..4).map(|_| Seat::default()).collect();
         for step in steps {
             match step {
-                Step::Join(seat) => if let Ok(client) = world.connect(&Wish::New(None)) {
-                    if let Some(old) = seats[seat].client.take() {
-                        world.hub.disconnect(old.id, false, world.now);
+                Step::Join(seat, named) => {
+                    let name = named.then(|| format!("robot-{seat}"));
+                    if let Ok(client) = world.connect(&Wish::New(name)) {
+                        if let Some(old) = seats[seat].client.take() {
+                            world.hub.disconnect(old.id, false, world.now);
+                        }
+                        seats[seat] = Seat { client: Some(client), token: None, seen: 0 };
                     }
-                    seats[seat] = Seat { client: Some(client), token: None, seen: 0 };
-                },
+                }
                 Step::Resume(seat) => if let Some(token) = seats[seat].token.clone() {
                     let wish = Wish::Resume { token, after: seats[seat].seen };
                     if let Ok(client) = world.connect(&wish) {

@@ -70,7 +70,7 @@ pub struct Arguments {
     /// Frames before and after that enter a delta.
     #[arg(long, value_name = "FRAMES")]
     pub delta_radius: Option<usize>,
-    /// Running normalisation of each coefficient by what was heard so far.
+    /// Running normalisation of each coefficient by what was heard of the segment, from its first frame.
     #[arg(long, value_enum, default_value_t)]
     pub normalise: NormaliseBy,
     /// Time constant of the running normalisation in frames.

@@ -63,7 +63,8 @@ pub enum Preset {
     Librosa,
     /// `torchaudio.transforms.MFCC` (torchaudio 2) with `n_fft=400, hop_length=160`, decibels without `top_db`
     Torchaudio,
-    /// Kaldi's `compute-mfcc-feats` and kaldi-native-fbank, with 40 filters and no energy as in `mfcc_hires.conf`
+    /// Kaldi's `compute-mfcc-feats --dither=0` and kaldi-native-fbank, with 40 filters and no energy as in
+    /// `mfcc_hires.conf`, which also has `--high-freq=-400` (`--high-hz 7600`)
     Kaldi,
     /// HTK's `HCopy` for the target kind MFCC_0 (HTK Book 3.4, chapter 5), with 40 filters
     Htk,
@@ -272,7 +273,8 @@ pub enum Lifter {
 ///
 /// It is causal: row t is normalised by the mean (and variance) of rows 0 to t, each of weight 1/t while t is at most
 /// `frames`, and with exponential forgetting at the rate 1/`frames` from there on. So it streams exactly, which a
-/// normalisation by a segment's own statistics cannot do.
+/// normalisation by a segment's own statistics cannot do. In the mfcc node row 0 is the segment's first: nothing is carried
+/// from one segment into the next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Normalise {
     /// As they are

@@ -11,7 +11,8 @@
 //!
 //! What is left out on purpose: `top_db` of librosa's `power_to_db` and torchaudio's `AmplitudeToDB` clips a spectrum at
 //! 80 dB below the loudest point of the *whole* clip, which a stream has not yet heard. Pass `top_db=None` there to get
-//! what this library computes.
+//! what this library computes. Kaldi adds dither, noise of its own in each run, to the samples unless it is given
+//! `--dither=0`; here the same samples give the same rows.
 //!
 //! ```
 //! use undertone_mfcc::{Config, Extractor};

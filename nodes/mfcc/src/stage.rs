@@ -141,7 +141,13 @@ impl Factory for MfccFactory {
     type Stage = Mfcc;
 
     fn load(arguments: &Arguments) -> Result<Self, MfccError> {
-        Mfcc::new(&arguments.config()?)?;
+        let mfcc = Mfcc::new(&arguments.config()?)?;
+        let empty = mfcc.extractor.empty_mel_filters();
+        if empty > 0 {
+            tracing::warn!(
+                "{empty} of the mel filters hold no bin of the spectrum and always give the logarithm's floor: lower --mels, or make the transform longer (--frame-ms, --fft)"
+            );
+        }
         Ok(Self)
     }
 

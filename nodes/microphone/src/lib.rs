@@ -8,8 +8,9 @@
 //!
 //! Time is the number of samples that the sound card has captured, as everywhere. A sound card's clock differs from the
 //! wall clock, commonly by 10 to 100 parts in a million, which is up to 0.4 s an hour; nothing is stretched to hide that.
-//! Where samples are missing because the device was away, the wall clock tells how many, and they are the `gap` of the
-//! next frame.
+//! Where samples are missing because the device was away, the machine's monotonic clock ([`std::time::Instant`]) tells how
+//! many, and they are the `gap` of the next frame. On Linux that clock stands still while the machine sleeps: that time is
+//! in no gap.
 
 mod arguments;
 mod clock;

@@ -25,9 +25,9 @@ pub struct Loss {
 /// Why audio is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossCause {
-    /// The device was not open, or said nothing. The wall clock tells for how long.
+    /// The device was not open, or said nothing. The machine's clock tells for how long, without the time of its sleep.
     Away,
-    /// The device lost samples, because this machine was too busy to take them. The wall clock tells how many.
+    /// The device lost samples, because this machine was too busy to take them. The machine's clock tells how many.
     Torn,
     /// The node was too busy to take what was captured.
     Overflow,
@@ -220,7 +220,7 @@ impl Timeline {
         self.intake.position()
     }
 
-    /// Whether the session has its length, by its samples or, while none come, by the wall clock.
+    /// Whether the session has its length, by its samples or, while none come, by the machine's clock.
     pub fn is_over(&self, now: Duration) -> bool {
         let position = self.intake.position();
         // While the device is open its samples decide: the last ones are on their way.

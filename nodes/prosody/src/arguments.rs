@@ -5,6 +5,11 @@ use undertone_messages::SAMPLE_RATE;
 
 use crate::{FRAME, HOP, YIN_WINDOW};
 
+/// The defaults of the arguments that change rows.
+const F0_MIN: f64 = 60.0;
+const F0_MAX: f64 = 500.0;
+const LAG_MS: u32 = 250;
+
 /// Measures how something is said: pitch, loudness, voice quality, spectrum and speaking rate.
 ///
 /// Inputs: `speech` (from vad), `transcript` (from decoder or asr, may be left out). Outputs: `features`, a row every 10 ms,
@@ -13,15 +18,15 @@ use crate::{FRAME, HOP, YIN_WINDOW};
 #[command(name = "prosody", version)]
 pub struct Arguments {
     /// Lowest pitch that is looked for, in hertz.
-    #[arg(long, value_name = "HZ", default_value_t = 60.0)]
+    #[arg(long, value_name = "HZ", default_value_t = F0_MIN)]
     pub f0_min: f64,
 
     /// Highest pitch that is looked for, in hertz.
-    #[arg(long, value_name = "HZ", default_value_t = 500.0)]
+    #[arg(long, value_name = "HZ", default_value_t = F0_MAX)]
     pub f0_max: f64,
 
     /// How long the pitch of a frame may wait for what comes behind it, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 250)]
+    #[arg(long, value_name = "MS", default_value_t = LAG_MS)]
     pub lag_ms: u32,
 
     /// Length of the sliding window in milliseconds.
@@ -95,6 +100,22 @@ impl Config {
         })
     }
 
+    /// What its rows are called in messages: `prosody`, and what of the arguments that change rows differs from the defaults,
+    /// such as `prosody f0_max=400`.
+    pub(crate) fn kind(&self) -> String {
+        let Self { f0_min, f0_max, lag, window: _, every: _ } = *self;
+        let lag_ms = lag * HOP_MS as usize;
+        let differing = [
+            (f0_min != F0_MIN).then(|| format!("f0_min={f0_min}")),
+            (f0_max != F0_MAX).then(|| format!("f0_max={f0_max}")),
+            (lag_ms != LAG_MS as usize).then(|| format!("lag_ms={lag_ms}")),
+        ];
+        std::iter::once("prosody".to_owned())
+            .chain(differing.into_iter().flatten())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     /// Samples in the shortest period, rounded down, and in the longest, rounded up.
     pub(crate) fn periods(&self) -> (usize, usize) {
         let rate = f64::from(SAMPLE_RATE);
@@ -118,6 +139,14 @@ mod tests {
         let expected = Config { f0_min: 60.0, f0_max: 500.0, lag: 25, window: 80_000, every: 8_000 };
         assert_eq!(config(""), Ok(expected));
         assert_eq!(expected.periods(), (32, 267));
+    }
+
+    #[test]
+    fn rows_are_called_by_what_differs_from_the_defaults() {
+        let kind = |line: &str| config(line).unwrap().kind();
+        assert_eq!(kind("--window-ms 1000 --every-ms 100"), "prosody");
+        assert_eq!(kind("--f0-max 400"), "prosody f0_max=400");
+        assert_eq!(kind("--f0-min 75.5 --f0-max 500 --lag-ms 300"), "prosody f0_min=75.5 lag_ms=300");
     }
 
     #[test]

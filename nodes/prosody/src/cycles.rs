@@ -216,8 +216,8 @@ fn amplitude(time: f64, period: f64, samples: Samples<'_>) -> Option<f64> {
     let (mut sum, mut weights) = (0.0, 0.0);
     for (place, sample) in (first..).zip(around) {
         let weight = 0.5 + 0.5 * (TAU / 2.0 * (place as f64 - time) / reach).cos();
-        sum += weight * f64::from(*sample).powi(2);
-        weights += weight;
+        sum += (weight * f64::from(*sample)).powi(2);
+        weights += weight.powi(2);
     }
     Some((sum / weights).sqrt())
 }
@@ -272,6 +272,16 @@ mod tests {
         let cycles = measure(&voice(&amplitudes), 16_000.0 / 120.0);
         assert!((cycles.shimmer().unwrap() - 0.2).abs() < 0.01, "{cycles:?}");
         assert!(cycles.jitter().unwrap() < 1e-3, "{cycles:?}");
+    }
+
+    /// As `Sound_getHannWindowedRms` of Praat: the window is applied to the samples, before they are squared.
+    #[test]
+    fn the_amplitude_is_that_of_the_windowed_samples() {
+        let mut signal = vec![0.0; 200];
+        signal[100] = 1.0;
+        // 20 samples to either side: the squares of the window sum up to 3/8 of 40.
+        let found = amplitude(100.0, 100.0, Samples { begin: 0, known: &signal }).unwrap();
+        assert!((found - 1.0 / 15.0_f64.sqrt()).abs() < 1e-9, "{found}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::moments::Moments;
 use crate::rate::Rate;
 
 /// The names of the values, in the order in which every message has them. The crate's documentation says what they are.
-pub const NAMES: [&str; 37] = [
+pub const NAMES: [&str; 45] = [
     "voiced_share",
     "f0_mean",
     "f0_deviation",
@@ -42,14 +42,30 @@ pub const NAMES: [&str; 37] = [
     "session_hnr_deviation",
     "session_centroid_mean",
     "session_centroid_deviation",
+    "session_slope_low_mean",
+    "session_slope_low_deviation",
+    "session_slope_high_mean",
+    "session_slope_high_deviation",
     "session_flux_mean",
     "session_flux_deviation",
     "session_jitter",
     "session_shimmer",
+    "session_words_per_second_mean",
+    "session_words_per_second_deviation",
+    "session_syllables_per_second_mean",
+    "session_syllables_per_second_deviation",
 ];
 
 /// Where the values of the speaking rate stand.
 const RATES: [&str; 2] = ["words_per_second", "syllables_per_second"];
+
+/// Where those of the session stand.
+const SESSION_RATES: [&str; 4] = [
+    "session_words_per_second_mean",
+    "session_words_per_second_deviation",
+    "session_syllables_per_second_mean",
+    "session_syllables_per_second_deviation",
+];
 
 /// What the frames of a session have come to so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +74,8 @@ pub struct Running {
     energy: Moments,
     hnr: Moments,
     centroid: Moments,
+    slope_low: Moments,
+    slope_high: Moments,
     flux: Moments,
     cycles: Cycles,
 }
@@ -69,16 +87,33 @@ impl Running {
         self.energy.add(Some(frame.energy));
         self.hnr.add(frame.hnr);
         self.centroid.add(frame.centroid);
+        self.slope_low.add(frame.slope_low);
+        self.slope_high.add(frame.slope_high);
         self.flux.add(frame.flux);
         self.cycles += frame.cycles;
     }
 
-    fn values(&self) -> [Option<f64>; 12] {
-        let Self { f0, energy, hnr, centroid, flux, cycles } = self;
-        let [a, b, c, d, e] =
-            [f0, energy, hnr, centroid, flux].map(|moments| [moments.mean(), moments.deviation()]);
-        let [[a, b], [c, d], [e, f], [g, h], [i, j]] = [a, b, c, d, e];
-        [a, b, c, d, e, f, g, h, i, j, cycles.jitter(), cycles.shimmer()]
+    fn append(&self, values: &mut Vec<Option<f64>>) {
+        let Self { f0, energy, hnr, centroid, slope_low, slope_high, flux, cycles } = self;
+        for moments in [f0, energy, hnr, centroid, slope_low, slope_high, flux] {
+            values.extend([moments.mean(), moments.deviation()]);
+        }
+        values.extend([cycles.jitter(), cycles.shimmer()]);
+    }
+}
+
+/// What the speaking rates of a session's segments have come to so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunningRate {
+    words: Moments,
+    syllables: Moments,
+}
+
+impl RunningRate {
+    /// Takes the rate of the next segment.
+    pub fn add(&mut self, rate: &Rate) {
+        self.words.add(Some(rate.words));
+        self.syllables.add(rate.syllables);
     }
 }
 
@@ -91,7 +126,7 @@ pub struct Span {
     pub scope: Scope,
 }
 
-/// Sums up frames and the session so far. The speaking rate is not known yet.
+/// Sums up frames and the session so far. The speaking rates are not known yet.
 pub fn summarise(span: Span, frames: &[Frame], running: &Running) -> Statistics {
     let mut cycles = Cycles::default();
     frames.iter().for_each(|frame| cycles += frame.cycles);
@@ -118,7 +153,8 @@ pub fn summarise(span: Span, frames: &[Frame], running: &Running) -> Statistics 
         append_moments(frames, value, &mut values);
     }
     values.extend([None; RATES.len()]);
-    values.extend(running.values());
+    running.append(&mut values);
+    values.extend([None; SESSION_RATES.len()]);
     let Span { segment, start, end, scope } = span;
     let short = frames.is_empty() && scope == Scope::Segment;
     Statistics {
@@ -155,18 +191,24 @@ fn append_percentiles(frames: &[Frame], value: fn(&Frame) -> Option<f64>, values
 /// Adds what the transcript says, or why it says nothing.
 pub fn set_rate(statistics: &mut Statistics, rate: Result<Rate, String>) {
     match rate {
-        Ok(Rate { words, syllables }) => {
-            let [words_name, syllables_name] = RATES;
-            for (name, value) in statistics.names.iter().zip(&mut statistics.values) {
-                match name.as_str() {
-                    name if name == words_name => *value = words as f32,
-                    name if name == syllables_name => *value = as_f32(syllables),
-                    _ => {}
-                }
-            }
-        }
+        Ok(Rate { words, syllables }) => set(statistics, RATES, [Some(words), syllables]),
         Err(reason) if statistics.reason.is_empty() => statistics.reason = reason,
         Err(reason) => statistics.reason = format!("{}; {reason}", statistics.reason),
+    }
+}
+
+/// Adds what the speaking rates of the session have come to.
+pub fn set_session_rate(statistics: &mut Statistics, rate: &RunningRate) {
+    let RunningRate { words, syllables } = rate;
+    let values = [words.mean(), words.deviation(), syllables.mean(), syllables.deviation()];
+    set(statistics, SESSION_RATES, values);
+}
+
+fn set<const N: usize>(statistics: &mut Statistics, names: [&str; N], values: [Option<f64>; N]) {
+    for (name, value) in statistics.names.iter().zip(&mut statistics.values) {
+        if let Some((_, new)) = names.iter().zip(values).find(|(known, _)| *known == name) {
+            *value = as_f32(new);
+        }
     }
 }
 
@@ -215,8 +257,11 @@ mod tests {
             ("words_per_second", None),
             ("session_f0_mean", Some(300.0)),
             ("session_energy_mean", Some(-20.0)),
+            ("session_slope_low_mean", Some(-5.0)),
+            ("session_slope_high_deviation", None),
             ("session_flux_mean", Some(0.1)),
             ("session_shimmer", None),
+            ("session_words_per_second_mean", None),
         ];
         for (name, value) in expected {
             assert!(statistics.names.iter().any(|known| known == name), "{name}");
@@ -237,6 +282,14 @@ mod tests {
         set_rate(&mut statistics, Ok(Rate { words: 2.5, syllables: None }));
         assert_eq!(statistics.value("words_per_second"), Some(2.5));
         assert_eq!((statistics.value("syllables_per_second"), statistics.reason.as_str()), (None, ""));
+        let mut running = RunningRate::default();
+        running.add(&Rate { words: 2.0, syllables: None });
+        running.add(&Rate { words: 3.0, syllables: Some(4.0) });
+        set_session_rate(&mut statistics, &running);
+        let session = ["words", "syllables"].map(|unit| {
+            ["mean", "deviation"].map(|what| statistics.value(&format!("session_{unit}_per_second_{what}")))
+        });
+        assert_eq!(session, [[Some(2.5), Some(0.5)], [Some(4.0), Some(0.0)]]);
         set_rate(&mut statistics, Err("the transcript was rejected: loop".to_owned()));
         assert_eq!(statistics.reason, "the transcript was rejected: loop");
     }

@@ -21,8 +21,9 @@
 //! than the width of that window's peak, 31 Hz, because the frame's mean has been taken out.
 //!
 //! For a model of the acoustic node that hears these rows, `config.json` has
-//! `"feature": {"coefficients": 10, "hop_ms": 10, "frame_ms": 64}`, and the node's input `features` is wired to this
-//! node's.
+//! `"feature": {"preset": "prosody", "coefficients": 10, "hop_ms": 10, "frame_ms": 64}`, and the node's input `features` is
+//! wired to this node's. Rows with another `--f0-min`, `--f0-max` or `--lag-ms` are called so, as in `"prosody f0_max=400"`,
+//! and a model that does not name them refuses them.
 //!
 //! # Latency
 //!
@@ -33,8 +34,8 @@
 //! # Statistics
 //!
 //! The output `statistics` sums frames up: at each multiple of `--every-ms` of a segment over the last `--window-ms` of it
-//! (scope `window`, sent as soon as its last frame is decided), and once for each segment that ends (scope `segment`).
-//! Each message has all the [`NAMES`]:
+//! (scope `window`, sent as soon as its last frame is decided; not where only the segment's end decides it), and once for
+//! each segment that ends (scope `segment`). Each message has all the [`NAMES`]:
 //!
 //! | name | what |
 //! | --- | --- |
@@ -44,6 +45,7 @@
 //! | `jitter`, `shimmer` | of all cycles: 0.01 is 1 % |
 //! | `words_per_second`, `syllables_per_second` | from the start of the first word to the end of the last, in the transcript of the segment; of windows not defined |
 //! | `session_NAME_mean`, `session_NAME_deviation`, `session_jitter`, `session_shimmer` | running values of the session: of all segments that ended so far and, in a window, of the open one up to the window's end (Welford, Technometrics 4, 1962) |
+//! | `session_words_per_second_mean` and `_deviation`, and of syllables | running values of the rates of the segments that ended so far, each of the same weight |
 //!
 //! A value that is not defined, as the pitch where there is no voice, is NaN. Cancelled segments leave nothing behind, and
 //! what was sent behind the end of a segment that was cut counts to the next alone.

@@ -9,7 +9,7 @@ use crate::arguments::Config;
 use crate::error::ProsodyError;
 use crate::extractor::Extractor;
 use crate::frame::{COLUMNS, CYCLE_REACH, Frame, append_row};
-use crate::functionals::{Running, Span, set_rate, summarise};
+use crate::functionals::{Running, RunningRate, Span, set_rate, set_session_rate, summarise};
 use crate::rates::Rates;
 use crate::{FRAME, HOP, SPEECH, TRANSCRIPT};
 
@@ -53,6 +53,7 @@ struct Held {
 /// on each output is the same. After an error the session cannot go on.
 pub struct Prosody {
     config: Config,
+    kind: String,
     extractor: Extractor,
     /// The frames of the open segment.
     frames: Vec<Frame>,
@@ -61,6 +62,8 @@ pub struct Prosody {
     ended: bool,
     done: bool,
     running: Running,
+    /// Of the segments whose statistics have gone out.
+    running_rate: RunningRate,
     /// In the order in which they go out: what was measured of a segment must not overtake what the one before it waits for.
     held: VecDeque<Held>,
     /// `None` if transcripts are not wired.
@@ -113,6 +116,7 @@ impl Prosody {
     pub fn new(config: Config, transcript: bool) -> Self {
         Self {
             extractor: Extractor::new(&config),
+            kind: config.kind(),
             config,
             frames: Vec::new(),
             row: Vec::new(),
@@ -120,6 +124,7 @@ impl Prosody {
             ended: false,
             done: false,
             running: Running::default(),
+            running_rate: RunningRate::default(),
             held: VecDeque::new(),
             rates: transcript.then(Rates::new),
         }
@@ -144,7 +149,6 @@ impl Prosody {
         }
         match speech.phase {
             Phase::Final => {
-                self.send_windows(&mut open);
                 self.extractor.finish(&mut self.frames);
                 self.append_rows(&mut open, 0);
                 self.close(&open, speech.end);
@@ -237,7 +241,7 @@ impl Prosody {
             start: speech.start,
             end: speech.end,
             phase: speech.phase,
-            kind: "prosody".to_owned(),
+            kind: self.kind.clone(),
             hop: HOP as u32,
             width: COLUMNS.len() as u32,
             values: ScalarBuffer::from(std::mem::take(&mut self.row)),
@@ -284,8 +288,10 @@ impl Prosody {
         while let Some(held) = self.held.front_mut() {
             if let (true, Some(rates)) = (held.waits, &mut self.rates) {
                 let Some(rate) = rates.take(held.statistics.segment)? else { break };
+                rate.iter().for_each(|rate| self.running_rate.add(rate));
                 set_rate(&mut held.statistics, rate);
             }
+            set_session_rate(&mut held.statistics, &self.running_rate);
             output.extend(self.held.pop_front().map(|held| Output::Statistics(Some(held.statistics))));
         }
         if self.ended && self.held.is_empty() && self.has_ended(TRANSCRIPT) && !self.done {

@@ -1,13 +1,20 @@
 //! How fast somebody speaks, by the words of a transcript.
 
 use undertone_messages::{Transcript, TranscriptStatus, Word, seconds};
+use unicode_normalization::UnicodeNormalization;
+
+/// Vowels of Latin, Greek and Cyrillic alphabets, without accents.
+const VOWELS: &str = "aeiouyæœøıəǝɛɔαεηιουωаеиоуыэюяєіәөүұӕ";
+/// Their consonants; й and ў as they are, because without their breve they would be vowels.
+const CONSONANTS: &str =
+    "bcdfghjklmnpqrstvwxzßðþđħłŋŧɓɗƙƴʻʼβγδζθκλμνξπρσςτφχψбвгджзйклмнпрстўфхцчшщъьђћљњџґѕјғқңһҳҷҗҡҫҙ";
 
 /// How fast somebody speaks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     /// Words a second.
     pub words: f64,
-    /// Syllables a second. `None` if a word is in a script whose vowels are not known.
+    /// Syllables a second. `None` if a word has a letter of which it is not known whether it is a vowel.
     pub syllables: Option<f64>,
 }
 
@@ -44,11 +51,8 @@ impl Rate {
 /// that follows a consonant (*table*), and so is that of `es` and `ed` behind most letters (*makes*, *asked*, but not
 /// *houses*, *wanted*). Numbers in digits count as one: it is an estimate.
 fn syllables(word: &Word, language: &str) -> Option<usize> {
-    let letters: Vec<char> =
-        word.text.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphabetic()).collect();
-    if !letters.iter().copied().all(has_known_vowels) {
-        return None;
-    }
+    let text = word.text.to_lowercase();
+    let letters: Vec<char> = text.nfc().filter(|c| c.is_alphabetic()).map(base).collect::<Option<_>>()?;
     let groups = |letters: &[char]| {
         letters
             .chunk_by(|a, b| is_vowel(*a) == is_vowel(*b))
@@ -70,14 +74,15 @@ fn ends_silently(letters: &[char]) -> bool {
     }
 }
 
-/// Whether a letter is of an alphabet whose vowels are known: Latin, Greek or Cyrillic.
-fn has_known_vowels(letter: char) -> bool {
-    matches!(letter, 'a'..='z' | '\u{aa}'..='\u{52f}' | '\u{1e00}'..='\u{1fff}')
+/// A lower-case letter without its accents, if it is known whether it is a vowel.
+fn base(letter: char) -> Option<char> {
+    let is_known = |letter: &char| VOWELS.contains(*letter) || CONSONANTS.contains(*letter);
+    Some(letter).filter(is_known).or_else(|| std::iter::once(letter).nfd().next().filter(is_known))
 }
 
-/// Whether a lower-case letter is a vowel, whatever its accent.
+/// Whether a letter is a vowel.
 fn is_vowel(letter: char) -> bool {
-    "aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýÿāăąēĕėęěīĭįōŏőœūŭůűųŷαεηιουωάέήίόύώϊϋΐΰаеёиоуыэюяєії".contains(letter)
+    VOWELS.contains(letter)
 }
 
 #[cfg(test)]
@@ -125,9 +130,26 @@ mod tests {
         ] {
             assert_eq!(syllables(&word(text, 0, 1), "en"), Some(expected), "{text}");
         }
-        assert_eq!(syllables(&word("müde", 0, 1), "de"), Some(2));
-        assert_eq!(syllables(&word("молоко", 0, 1), "ru"), Some(3));
-        assert_eq!(syllables(&word("你好", 0, 1), "zh"), None);
+        for (language, text, expected) in [
+            ("de", "müde", Some(2)),
+            ("fr", "cœur", Some(1)),
+            ("tr", "anladığımız", Some(5)),
+            ("tr", "İstanbul", Some(3)),
+            ("az", "bəxtəvər", Some(3)),
+            ("vi", "được", Some(1)),
+            ("vi", "tiếng", Some(1)),
+            ("el", "ἄνθρωπος", Some(3)),
+            ("ru", "молоко", Some(3)),
+            // In letters and accents of their own.
+            ("ru", "мои\u{306}", Some(1)),
+            ("be", "воўк", Some(1)),
+            ("kk", "өмір", Some(2)),
+            ("uz", "oʻzbek", Some(2)),
+            ("zh", "你好", None),
+            ("ka", "გამარჯობა", None),
+        ] {
+            assert_eq!(syllables(&word(text, 0, 1), language), expected, "{text}");
+        }
     }
 
     #[test]

@@ -319,6 +319,10 @@ fn the_speaking_rate_comes_with_the_transcript_and_its_absence_with_a_reason() {
     // Two words of two syllables each in 7,000 samples.
     let rate = 2.0 / (7_000.0 / 16_000.0);
     assert_eq!(rates, [(Some(rate), Some(2.0 * rate)), (None, None), (None, None)]);
+    let session = |name| bodies.iter().map(|body| body.value(name)).collect::<Vec<_>>();
+    // Of the only segment that has a rate.
+    assert_eq!(session("session_words_per_second_mean"), [Some(rate); 3]);
+    assert_eq!(session("session_syllables_per_second_deviation"), [Some(0.0); 3]);
     let reasons: Vec<_> = bodies.iter().map(|body| body.reason.as_str()).collect();
     assert_eq!(reasons, ["", "the transcript was rejected: a loop", "input `transcript` ended early"]);
     assert!(sent.statistics.last().unwrap().body.is_none(), "the stream has ended");

@@ -11,7 +11,9 @@ use arrow::array::AsArray;
 use clap::Parser;
 use eyre::{Result, bail, eyre};
 use undertone_node::{Delivery, Event, Incident, IncidentKind, Inputs, Next, Node, Outputs, Start};
-use undertone_recording::{Content, Dataflow, Exception, ExceptionKind, Manifest, Recorder};
+use undertone_recording::{Content, Dataflow, Digest, Exception, ExceptionKind, NodeRecord, Recorder};
+
+use crate::programs::Programs;
 
 /// How often what was recorded is handed to the operating system: what a killed recorder loses.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -48,17 +50,12 @@ fn record(start: Start<Arguments>) -> Result<()> {
     let topics = topics(&node, &arguments)?;
     let contents = topics.values().map(|topic| (topic.name.clone(), topic.content)).collect();
     let dataflow = Dataflow::new(node.dataflow()?);
-    // Beside the recording: reading programs takes time in which the queues would fill.
-    let programs = std::thread::spawn({
-        let graph = dataflow.text.clone();
-        move || programs::digests(&graph)
-    });
+    let mut programs = Programs::of(&dataflow.text);
     let mut recorder = Recorder::create(&arguments.folder, arguments.replace, &contents, Some(dataflow))?;
-    let outcome = take_all(&mut node, &topics, &mut recorder);
+    let outcome = take_all(&mut node, &topics, &mut recorder, &mut programs);
     let failures = match outcome {
         Ok(failures) => failures,
-        // What was recorded is worth finishing whatever happened, unless it is the disk that is full.
-        Err(error) if error.is::<undertone_recording::RecordingError>() => return Err(error),
+        // What was recorded is worth finishing whatever happened. With a disk that is full, that fails and says so.
         Err(error) => {
             let text = format!("{error:#}");
             recorder.manifest_mut().exceptions.push(Exception {
@@ -72,8 +69,9 @@ fn record(start: Start<Arguments>) -> Result<()> {
             vec![text]
         }
     };
-    // A program that cannot be read is no reason to fail.
-    describe(&mut node, recorder.manifest_mut(), programs.join().unwrap_or_default());
+    let manifest = recorder.manifest_mut();
+    manifest.nodes = nodes(&mut node, programs.digests(true));
+    manifest.exceptions.extend(incidents(&mut node));
     let manifest = recorder.finish()?;
     let messages: u64 = manifest.topics.values().map(|topic| topic.messages()).sum();
     let folder = arguments.folder.display();
@@ -117,6 +115,7 @@ fn take_all(
     node: &mut Node<Arguments>,
     topics: &BTreeMap<String, Topic>,
     recorder: &mut Recorder,
+    programs: &mut Programs,
 ) -> Result<Vec<String>> {
     let (mut failures, mut told) = (Vec::new(), BTreeSet::new());
     let mut flushed = Instant::now();
@@ -139,6 +138,7 @@ fn take_all(
         }
         if flushed.elapsed() >= FLUSH_INTERVAL {
             recorder.flush()?;
+            recorder.describe(nodes(node, programs.digests(false)))?;
             flushed = Instant::now();
         }
     }
@@ -188,34 +188,55 @@ fn take(
     Ok(Some(format!("{}: {error}", topic.name)))
 }
 
-/// Enters what is known of the nodes into the manifest.
-fn describe(node: &mut Node<Arguments>, manifest: &mut Manifest, programs: programs::Digests) {
-    for (name, program) in programs {
-        manifest.nodes.entry(name).or_default().program = program;
-    }
-    let mut incidents: Vec<(String, Incident)> = Vec::new();
+/// What is known of the nodes.
+fn nodes(
+    node: &mut Node<Arguments>,
+    programs: &BTreeMap<String, Option<Digest>>,
+) -> BTreeMap<String, NodeRecord> {
+    let program = |(name, program): (&String, &Option<Digest>)| {
+        (name.clone(), NodeRecord { program: *program, ..NodeRecord::default() })
+    };
+    let mut nodes: BTreeMap<String, NodeRecord> = programs.iter().map(program).collect();
     for (name, report) in node.reports() {
-        let record = manifest.nodes.entry(name.clone()).or_default();
+        let record = nodes.entry(name.clone()).or_default();
         record.version = Some(report.version.clone());
         record.arguments = Some(report.arguments.clone());
         record.models = report.models.clone();
+    }
+    nodes
+}
+
+/// What the nodes tell of because of which another run might differ.
+fn incidents(node: &mut Node<Arguments>) -> Vec<Exception> {
+    let mut incidents: Vec<(&String, &Incident)> = Vec::new();
+    let mut reports: Vec<_> = node.reports().iter().collect();
+    // A node at the head of the graph, which accounts for no inputs, also tells why audio was lost.
+    reports.sort_by_key(|(_, report)| !report.inputs.is_empty());
+    for (name, report) in reports {
         for incident in &report.incidents {
             // Every reader of a gap tells of it.
-            let known = incidents.iter().any(|(_, known)| known == incident);
-            if !known || incident.kind != IncidentKind::Gap {
-                incidents.push((name.clone(), incident.clone()));
+            let gap = gap(incident);
+            if gap.is_none() || !incidents.iter().any(|(_, known)| self::gap(known) == gap) {
+                incidents.push((name, incident));
             }
         }
     }
-    manifest.exceptions.extend(incidents.into_iter().map(|(place, incident)| exception(place, incident)));
+    incidents.into_iter().map(|(place, incident)| exception(place.clone(), incident.clone())).collect()
+}
+
+/// The session in which audio is missing, and where, if it is known.
+fn gap(incident: &Incident) -> Option<(&str, u64)> {
+    let Incident { kind: IncidentKind::Gap, session: Some(session), sample: Some(sample), .. } = incident
+    else {
+        return None;
+    };
+    Some((session, *sample))
 }
 
 fn exception(place: String, incident: Incident) -> Exception {
     let Incident { kind, session, sample, amount, text } = incident;
     let kind = match kind {
         IncidentKind::Gap => ExceptionKind::Gap,
-        IncidentKind::Missing => ExceptionKind::Missing,
-        IncidentKind::CutOff => ExceptionKind::CutOff,
         IncidentKind::Changed => ExceptionKind::Changed,
         IncidentKind::Late => ExceptionKind::Late,
         IncidentKind::Replayed => ExceptionKind::Replayed,

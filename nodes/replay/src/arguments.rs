@@ -29,7 +29,8 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Pace::Fast)]
     pub pace: Pace,
 
-    /// With `--pace realtime`, how many times as fast as it was recorded
+    /// With `--pace realtime`, how many times as fast as it was recorded. How late results are is known of audio at 1
+    /// alone; in other replays results do not tell it, and nothing is done with less effort because they are late
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub speed: f64,
 

@@ -45,7 +45,8 @@ fn replay(start: Start<Arguments>) -> Result<()> {
             if !feed.wait_until(due)? {
                 return Ok(());
             }
-            feed.send_array(&item.output, item.message, item.captured, due)?;
+            let captured_then = item.audio && arguments.speed == 1.0;
+            feed.send_array(&item.output, item.message, item.captured, due, captured_then)?;
         }
         let cut_off = player.cut_off();
         if let Some((topic, session)) = cut_off.first() {

@@ -9,7 +9,7 @@ use undertone_recording::{Content, Manifest, RecordingError, TopicReader, verify
 
 use crate::arguments::Wiring;
 use crate::range::{Cut, Range, Segments};
-use crate::rewrite::{renumber, slice};
+use crate::rewrite::{is_audio, renumber, slice};
 use crate::timeline::{Cursor, Timeline};
 
 /// A message to send.
@@ -21,8 +21,10 @@ pub struct Item {
     pub message: StructArray,
     /// When it is due, in samples since the replay began.
     pub due: u64,
-    /// The sample index in its session up to which audio was needed for it.
+    /// The sample index in its session up to which audio was needed for it, as far as it is known.
     pub captured: u64,
+    /// Whether it is audio. How much audio was needed for anything else is not known.
+    pub audio: bool,
 }
 
 /// Why a recording is not played.
@@ -323,7 +325,7 @@ impl Topic {
         };
         let message = renumber(message, &session, place.seq);
         place.seq += 1;
-        let (due, captured) = (self.due, place.captured);
-        self.head.push_back(Item { output: self.output.clone(), message, due, captured });
+        let (due, captured, audio) = (self.due, place.captured, is_audio(&message));
+        self.head.push_back(Item { output: self.output.clone(), message, due, captured, audio });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::StructArray;
 
-use crate::rewrite::{number, text};
+use crate::rewrite::{is_audio, number, text};
 
 /// A part of each session, in samples of its clock: `from` is in, `to` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Range {
             _ => {}
         }
         let Some(end) = time else { return Cut::Keep };
-        if message.column_by_name("samples").is_none() || message.column_by_name("phase").is_some() {
+        if !is_audio(message) {
             return keep(self.from < end && end <= self.to);
         }
         let Some(start) = number(message, "start") else { return Cut::Keep };

@@ -21,6 +21,11 @@ pub(crate) fn text<'a>(message: &'a StructArray, field: &str) -> Option<&'a str>
     column.is_valid(0).then(|| column.value(0))
 }
 
+/// Whether the message is of audio, and not of speech, which has samples as well.
+pub(crate) fn is_audio(message: &StructArray) -> bool {
+    message.column_by_name("samples").is_some() && message.column_by_name("phase").is_none()
+}
+
 /// The message with its place in its stream changed.
 pub(crate) fn renumber(message: &StructArray, session: &str, seq: u64) -> StructArray {
     let same = text(message, "session") == Some(session) && number(message, "seq") == Some(seq);

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn note(timeline: &mut Timeline, cursor: &mut Cursor, session: &str, time: Option<u64>) {
-        let header = Header { session: session.into(), seq: 0, last: time.is_none(), time, gap: 0 };
+        let header = Header { session: session.into(), seq: 0, last: time.is_none(), time, gap: 0..0 };
         timeline.note(cursor, &header, Range::ALL);
     }
 

@@ -142,7 +142,9 @@ fn topics_are_merged_by_session_time_and_then_by_name() {
         ("vad-speech", "a", 3, 300),
         ("vad-speech", "a", 4, 300),
     ];
-    assert_eq!(outline(&play(&mut player)), lines(&expected));
+    let items = play(&mut player);
+    assert_eq!(outline(&items), lines(&expected));
+    assert!(items.iter().all(|item| !item.audio), "speech has samples, and is more than audio");
 }
 
 #[test]
@@ -224,6 +226,7 @@ fn audio_is_cut_to_the_sample() {
     tape.end::<AudioFrame>("source/audio", "a");
     let (mut player, _folder) = tape.player(&["source/audio"], Range { from: 130, to: 320 });
     let items = play(&mut player);
+    assert!(items.iter().all(|item| item.audio), "the end of the stream as well");
     let frames: Vec<_> =
         items.iter().filter_map(|item| Message::<AudioFrame>::decode(&item.message).unwrap().body).collect();
     let spans: Vec<_> = frames.iter().map(|frame| (frame.start, frame.end())).collect();

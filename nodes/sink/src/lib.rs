@@ -15,16 +15,23 @@
 //! | `label`, `confidence` | the likeliest label, `null` if there is no estimate, and its probability |
 //! | `fused_score` | P(positive) − P(negative), −1 to 1 |
 //! | `probabilities` | a probability for each label |
+//! | `weighting`, `model` | how they were computed, as below: `fixed`, `entropy` or `learned`; and the model of fusion, empty without one |
+//! | `bias`, `temperature` | what the pool is calibrated with: by label, empty without a model of fusion; and of a linear pool, 1 if it is not |
 //! | `abstained`, `anomaly` | the result is too unsure to be used; the audio is not like speech that the models know |
 //! | `degraded` | what was done with less effort because results were late; left out otherwise |
 //! | `text_sentiment`, `audio_sentiment` | what text and voice brought, as below; `null` if they are not in the graph |
 //! | `other_sentiments` | a list of what all others brought, in the order of their modalities; usually empty |
 //! | `latency_ms` | where the time went, in milliseconds; left out by `--no-latency` |
 //!
-//! Each of these sentiments has `modality`, `label`, `probabilities`, `weight`, `model`, `end_sample` (how far it covers the
-//! segment), `stale_ms` (how much of the segment's end it does not cover) and `reason` (why there is no estimate; empty if
-//! there is one). Where a model tells more, there are `emotions` with their probabilities, `valence` and `arousal`, −1 to 1,
-//! and `anomaly`: above 1, what the model was given is not like what it knows.
+//! Each of these sentiments has `modality`, `label`, `probabilities`, `weight` (its share), `weights` (by label), `model`,
+//! `end_sample` (how far it covers the segment), `stale_ms` (how much of the segment's end it does not cover) and `reason` (why
+//! there is no estimate; empty if there is one). Where a model tells more, there are `emotions` with their probabilities,
+//! `valence` and `arousal`, −1 to 1, and `anomaly`: above 1, what the model was given is not like what it knows.
+//!
+//! The probabilities of a result are those of its sentiments, multiplied by their `weights` and added up; then the logarithms
+//! of these, divided by `temperature`. With `weighting` `learned` their logarithms are multiplied and added up instead, where
+//! what is below 0.0001 counts as that. Then the `bias` is added, if there is one, the exponential is taken, and all are scaled
+//! so that they sum to 1.
 //!
 //! `latency_ms` has `total` and `hangover` (both `null` where the audio did not come at the pace of a clock),
 //! `transport` and `queueing` (summed over the stages), and `stages`: by name, each with `transport`, `queued` and

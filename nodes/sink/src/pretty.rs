@@ -3,7 +3,7 @@
 use owo_colors::Style;
 use textwrap::Options;
 use textwrap::core::display_width;
-use undertone_messages::{Contribution, Sentiment, SentimentStatus, Transcript, seconds};
+use undertone_messages::{Contribution, Sentiment, SentimentStatus, Transcript, is_spaceless, seconds};
 use undertone_results::{Latency, NamedValues};
 
 /// Columns that a result takes at most, unless a session's name or a word is longer.
@@ -42,11 +42,14 @@ pub fn pretty(session: &str, result: &Sentiment, latency: Option<&Latency>, colo
 pub fn words_so_far(transcript: &Transcript, color: bool) -> String {
     let texts: Vec<String> = transcript.words.iter().map(|word| plain(&word.text)).collect();
     let (stable, rest) = texts.split_at(texts.len().min(transcript.stable as usize));
+    let between = if is_spaceless(&transcript.language) { "" } else { " " };
     let dim = style(color, Style::dimmed);
     let mut line = dim.style(format!("  {:.2} s …", seconds(transcript.end))).to_string();
+    let mut before = " ";
     for (words, style) in [(stable, Style::new()), (rest, dim)] {
         if !words.is_empty() {
-            line += &format!(" {}", style.style(words.join(" ")));
+            line += &format!("{before}{}", style.style(words.join(between)));
+            before = between;
         }
     }
     line + "\n"

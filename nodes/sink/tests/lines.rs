@@ -14,7 +14,7 @@ use clap::Parser;
 use proptest::prelude::*;
 use undertone_messages::{
     Contribution, Detail, Message, Profile, Scope, Sentiment, SentimentStatus, Statistics, Transcript,
-    TranscriptStatus, Word,
+    TranscriptStatus, Weighting, Word,
 };
 use undertone_node::Wire;
 use undertone_sink::{
@@ -37,6 +37,7 @@ fn contribution(modality: &str, weight: f32, probabilities: &[f32], reason: &str
         modality: modality.to_owned(),
         model: format!("{modality}-model@0123456789ab"),
         weight,
+        weights: vec![weight; probabilities.len()],
         probabilities: probabilities.to_vec(),
         end: 241_600,
         reason: reason.to_owned(),
@@ -54,10 +55,14 @@ fn both() -> Sentiment {
         profile: Profile::Both,
         labels: ["negative", "neutral", "positive"].map(str::to_owned).to_vec(),
         probabilities: vec![0.083_65, 0.171_95, 0.744_4],
+        weighting: Weighting::Fixed,
+        model: String::new(),
         contributions: vec![
             contribution("text", 0.65, &[0.021, 0.103, 0.876], ""),
             contribution("voice", 0.35, &[0.2, 0.3, 0.5], ""),
         ],
+        bias: vec![],
+        temperature: 1.0,
         score: 0.660_75,
         confidence: 0.744_4,
         abstained: false,
@@ -499,6 +504,10 @@ fn words_that_stand_are_set_off_from_those_that_may_change() {
     assert_eq!(words_so_far(&transcript, false), "  1.25 s … And so my fel low\n");
     let coloured = words_so_far(&transcript, true);
     assert!(coloured.contains(" And so \u{1b}[2mmy fel low\u{1b}[0m"), "{coloured:?}");
-    let nothing_stands = Transcript { stable: 0, ..transcript };
+    let nothing_stands = Transcript { stable: 0, ..transcript.clone() };
     assert_eq!(words_so_far(&nothing_stands, false), "  1.25 s … And so my fel low\n");
+    let characters = ["今", "日", "は"].map(word).to_vec();
+    let without_spaces = Transcript { words: characters, stable: 1, language: "ja".to_owned(), ..transcript };
+    assert_eq!(words_so_far(&without_spaces, false), "  1.25 s … 今日は\n");
+    assert!(words_so_far(&without_spaces, true).contains(" 今\u{1b}[2m日は\u{1b}[0m"));
 }

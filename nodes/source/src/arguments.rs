@@ -62,7 +62,8 @@ pub struct Arguments {
     pub lead_seconds: f64,
 
     /// Go on when a file is damaged: what cannot be decoded becomes a gap of its length, a file that is cut short ends
-    /// where it ends, and the log tells of each
+    /// where it ends, and the log tells of each. Of an MP3 or a bare AAC stream, the length may be an estimate; the log
+    /// says so
     #[arg(long)]
     pub tolerate_corruption: bool,
 

@@ -14,8 +14,9 @@ pub enum Corruption {
     /// Give what is before the damage, then the error.
     #[default]
     Refuse,
-    /// Leave a gap where samples are missing and their number is known, and go on. Time does not shift. Whatever was
-    /// tolerated can be asked for.
+    /// Leave a gap where samples are missing, and go on. Time does not shift, unless the length of the gap is an estimate,
+    /// which its error says. Frames of an MP3 that need bytes from within the gap are silent. Whatever was tolerated can
+    /// be asked for.
     Tolerate,
 }
 
@@ -38,7 +39,7 @@ pub struct AudioFile {
 }
 
 impl AudioFile {
-    /// Opens a file that has to be whole.
+    /// Opens a file that has to be whole. An MP3 or a bare AAC stream is read through once for the headers of its frames.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! One file, packet by packet, as mono samples at the file's own rate.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -15,12 +16,13 @@ use symphonia::core::formats::well_known::{
     FORMAT_ID_WAVE,
 };
 use symphonia::core::formats::{FormatId, FormatOptions, FormatReader, Track, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
 use crate::audio_file::Corruption;
-use crate::error::SourceError;
+use crate::elementary::{Coding, Damage, Stream};
+use crate::error::{Remedy, SourceError};
 use crate::mp4::{self, EditList};
 use crate::sniff;
 
@@ -67,6 +69,15 @@ pub(crate) struct Decoder {
     next: i64,
     /// What the last packet that could not be decoded suffered from.
     failure: Option<String>,
+    /// What is damaged of a bare stream, from the next packet on, and whether it ends within a frame.
+    damage: VecDeque<Damage>,
+    cut: bool,
+    /// The first packet's time stamp.
+    first: Option<i64>,
+    /// Samples that damage has taken so far, which the packets' time stamps do not know of.
+    taken: i64,
+    /// Samples that are lost before the next ones that are given.
+    lost: u64,
     corruption: Corruption,
     /// Something was tolerated.
     damaged: bool,
@@ -95,7 +106,12 @@ impl Decoder {
     fn open_unguarded(path: &Path, corruption: Corruption) -> Result<Self, SourceError> {
         let mut file = open_file(path)?;
         check_complete(path, &mut file)?;
-        let format = probe(path, file)?;
+        let mut format = probe(path, Box::new(file))?;
+        let (mut damage, mut cut) = (VecDeque::new(), false);
+        if let Some(stream) = follow(path, format.as_ref())? {
+            format = probe(path, Box::new(stream.frames))?;
+            (damage, cut) = (stream.damage, stream.cut);
+        }
         let (track, parameters) = select_track(path, format.as_ref())?;
         let (channels, rate) = (channel_count(&parameters), parameters.sample_rate.unwrap_or(0));
         // A decoder allocates by these. What is missing from the header is checked when the first packet is there.
@@ -121,6 +137,11 @@ impl Decoder {
             delimited: true,
             next: 0,
             failure: None,
+            damage,
+            cut,
+            first: None,
+            taken: 0,
+            lost: 0,
             corruption,
             damaged: false,
             tolerated: Vec::new(),
@@ -229,12 +250,17 @@ impl Decoder {
         mono.clear();
         for _ in 0..MOST_IDLE_PACKETS {
             let Some(packet) = self.packet()? else { return Ok(None) };
-            if packet.track_id != self.track || !self.decode(&packet)? {
+            if packet.track_id != self.track {
+                continue;
+            }
+            self.skip_damage(packet.pts.get())?;
+            if !self.decode(&packet)? {
                 continue;
             }
             let length = self.planes.first().map_or(0, Vec::len) as i64;
-            let start = if self.timed { packet.pts.get() } else { self.next };
-            let lost = self.place(start)?;
+            let start = if self.timed { packet.pts.get().saturating_add(self.taken) } else { self.next };
+            self.lost += self.place(start)?;
+            let lost = self.lost;
             let end = start.saturating_add(length);
             let (from, to) = self.window.clip(start.max(self.next), end);
             self.next = self.next.max(end);
@@ -244,10 +270,11 @@ impl Decoder {
             }
             // A loss has to be told even where nothing of the packet is left.
             if from < to || lost > 0 {
+                self.lost = 0;
                 return Ok(Some(lost));
             }
         }
-        Err(self.corrupt(None, format!("{MOST_IDLE_PACKETS} packets in a row hold no sound"), true))
+        Err(self.corrupt(None, format!("{MOST_IDLE_PACKETS} packets in a row hold no sound"), Remedy::None))
     }
 
     /// The next packet of any track, or `None` at the end.
@@ -263,11 +290,25 @@ impl Decoder {
             Err(Error::ResetRequired) => return Err(self.chained()),
             Err(error) => {
                 self.ended = true;
-                let error = self.corrupt(None, error.to_string(), false);
+                let error = self.corrupt(None, error.to_string(), Remedy::End);
                 self.tolerate(error)?;
             }
         }
         Ok(None)
+    }
+
+    /// Goes over the damage before the packet of this time stamp.
+    fn skip_damage(&mut self, stamp: i64) -> Result<(), SourceError> {
+        let first = *self.first.get_or_insert(stamp);
+        while let Some(damage) = self.damage.pop_front_if(|damage| first.saturating_add(damage.at) <= stamp) {
+            // A packet that could not be decoded may be before it.
+            self.lost += self.place(first.saturating_add(damage.at).saturating_add(self.taken))?;
+            self.lost += self.lose(self.next.saturating_add(damage.lost), damage.to_string(), Remedy::Gap)?;
+            self.taken = self.taken.saturating_add(damage.lost);
+            // What it knows of the sound before belongs to another place.
+            self.decoder.reset();
+        }
+        Ok(())
     }
 
     /// Decodes a packet into the planes. False if there is no sound in it, or it cannot be decoded.
@@ -296,7 +337,7 @@ impl Decoder {
             self.ended = true;
             let reason =
                 "its sound goes on behind the end that its header gives; is it several files in one?";
-            let error = self.corrupt(None, reason.to_owned(), false);
+            let error = self.corrupt(None, reason.to_owned(), Remedy::End);
             self.tolerate(error)?;
             return Ok(0);
         }
@@ -306,28 +347,38 @@ impl Decoder {
         }
         if start < self.next {
             let reason = "its time stamps run backwards".to_owned();
-            let error = self.corrupt(None, reason, false);
+            let error = self.corrupt(None, reason, Remedy::Gap);
             self.tolerate(error)?;
             return Ok(0);
         }
+        let mut lost = 0;
         let (from, to) = self.window.clip(self.next, start);
-        let lost = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
-        if lost > 0 {
-            let hopeless = lost > LONGEST_GAP * u64::from(self.rate);
+        if from < to {
             let guess = if self.next <= self.window.begin {
                 "its first packet is a later one; was it cut out of a longer file without encoding it again?"
             } else {
                 "samples are missing"
             };
             let reason = self.failure.take().unwrap_or_else(|| guess.to_owned());
-            let error = self.corrupt(Some(lost as f64 / f64::from(self.rate)), reason, hopeless);
-            if hopeless {
-                return Err(error);
-            }
-            self.tolerate(error)?;
+            lost = self.lose(start, reason, Remedy::Gap)?;
         }
         self.failure = None;
         self.next = start;
+        Ok(lost)
+    }
+
+    /// Tells of the loss of all up to a time stamp, and gives the samples that are lost of the recording.
+    fn lose(&mut self, until: i64, reason: String, remedy: Remedy) -> Result<u64, SourceError> {
+        let (from, to) = self.window.clip(self.next, until);
+        let lost = u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+        let hopeless = lost > LONGEST_GAP * u64::from(self.rate);
+        let remedy = if hopeless { Remedy::None } else { remedy };
+        let error = self.corrupt((lost > 0).then(|| lost as f64 / f64::from(self.rate)), reason, remedy);
+        if hopeless {
+            return Err(error);
+        }
+        self.tolerate(error)?;
+        self.next = until;
         Ok(lost)
     }
 
@@ -350,7 +401,8 @@ impl Decoder {
     /// Takes note of a packet that cannot be decoded. How much is lost shows when the next one comes.
     fn failed(&mut self, reason: String) -> Result<(), SourceError> {
         if self.corruption == Corruption::Refuse || !self.timed {
-            return Err(self.corrupt(None, reason, !self.timed));
+            let remedy = if self.timed { Remedy::Gap } else { Remedy::None };
+            return Err(self.corrupt(None, reason, remedy));
         }
         self.failure = Some(reason);
         Ok(())
@@ -359,9 +411,12 @@ impl Decoder {
     /// The end of the packets, `early` if the format expected more.
     fn end(&mut self, early: bool) -> Result<(), SourceError> {
         self.ended = true;
+        while let Some(damage) = self.damage.pop_front() {
+            self.lose(self.next.saturating_add(damage.lost), damage.to_string(), Remedy::End)?;
+        }
         let short = match self.window.end {
             Some(end) => self.next < end,
-            None => early && self.delimited || self.failure.is_some(),
+            None => (early || self.cut) && self.delimited || self.failure.is_some(),
         };
         if short {
             let expected = self.window.end.map(|end| self.seconds(end));
@@ -394,7 +449,7 @@ impl Decoder {
         check_channels(&self.path, channels)?;
         if self.started && rate != self.rate {
             let reason = format!("its sample rate changes from {} to {rate} Hz", self.rate);
-            return Err(self.corrupt(None, reason, true));
+            return Err(self.corrupt(None, reason, Remedy::None));
         }
         self.channels = channels;
         if rate != self.rate {
@@ -423,8 +478,8 @@ impl Decoder {
         stamp.saturating_sub(self.window.begin).max(0) as f64 / f64::from(self.rate.max(1))
     }
 
-    fn corrupt(&self, lost: Option<f64>, reason: String, hopeless: bool) -> SourceError {
-        SourceError::Corrupt { path: self.path.clone(), at: self.seconds(self.next), lost, reason, hopeless }
+    fn corrupt(&self, lost: Option<f64>, reason: String, remedy: Remedy) -> SourceError {
+        SourceError::Corrupt { path: self.path.clone(), at: self.seconds(self.next), lost, reason, remedy }
     }
 
     fn chained(&self) -> SourceError {
@@ -490,8 +545,16 @@ fn check_complete(path: &Path, file: &mut File) -> Result<(), SourceError> {
     }
 }
 
-fn probe(path: &Path, file: File) -> Result<Box<dyn FormatReader>, SourceError> {
-    let stream = MediaSourceStream::new(Box::new(file), Default::default());
+/// Symphonia skips what it does not understand of a bare stream, and does not say so.
+fn follow(path: &Path, format: &dyn FormatReader) -> Result<Option<Stream>, SourceError> {
+    let Some(coding) = Coding::of(format.format_info().format) else { return Ok(None) };
+    File::open(path)
+        .and_then(|file| Stream::follow(file, coding))
+        .map_err(|error| SourceError::Read { path: path.to_owned(), error })
+}
+
+fn probe(path: &Path, source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, SourceError> {
+    let stream = MediaSourceStream::new(source, Default::default());
     // The content decides, not the name: recordings with a wrong extension are common.
     let probed = PROBE.probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default());
     let path = path.to_owned();

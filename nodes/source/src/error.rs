@@ -126,7 +126,7 @@ pub enum SourceError {
         most: u32,
     },
     /// The file ends before its sound does.
-    #[error("{} is cut short: it ends after {reached:.3} s{}; copy or record it again, or take what is there with `--tolerate-corruption`", Located(path), of_seconds(*expected))]
+    #[error("{} is cut short: it ends after {reached:.3} s{}", Located(path), of_seconds(*expected))]
     CutShort {
         /// The file.
         path: PathBuf,
@@ -147,7 +147,7 @@ pub enum SourceError {
         missing: u64,
     },
     /// A part of the file cannot be decoded, or is missing.
-    #[error("{} is damaged at {at:.3} s{} ({reason}){}", Located(path), seconds_lost(*lost), if *hopeless { "; copy or record it again" } else { "; copy or record it again, or leave a gap with `--tolerate-corruption`" })]
+    #[error("{} is damaged at {at:.3} s{} ({reason})", Located(path), seconds_lost(*lost))]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -157,8 +157,8 @@ pub enum SourceError {
         lost: Option<f64>,
         /// What the decoder says.
         reason: String,
-        /// Tolerance does not help.
-        hopeless: bool,
+        /// What tolerance makes of it.
+        remedy: Remedy,
     },
     /// The decoder itself failed.
     #[error(
@@ -173,7 +173,7 @@ pub enum SourceError {
     },
     /// The file decodes, but not to what was encoded.
     #[error(
-        "{} is damaged: the decoded sound does not match the checksum in its header (MD5); copy or record it again, or take it as it is with `--tolerate-corruption`",
+        "{} is damaged: the decoded sound does not match the checksum in its header (MD5)",
         Located(path)
     )]
     Checksum {
@@ -199,6 +199,49 @@ pub enum SourceError {
         /// What the resampler said.
         error: undertone_audio::RateError,
     },
+}
+
+/// What tolerance makes of a part that cannot be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// A gap of its length, if that is known, and what is behind it.
+    Gap,
+    /// The file ends before it.
+    End,
+    /// Nothing: it is an error all the same.
+    None,
+}
+
+impl SourceError {
+    /// What to do about a damaged file, for whoever ends because of it. Empty if the error says it itself.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::CutShort { .. } | Self::Corrupt { remedy: Remedy::End, .. } => {
+                "; copy or record it again, or take what is there with `--tolerate-corruption`"
+            }
+            Self::Corrupt { remedy: Remedy::Gap, .. } => {
+                "; copy or record it again, or leave a gap with `--tolerate-corruption`"
+            }
+            Self::Corrupt { remedy: Remedy::None, .. } => "; copy or record it again",
+            Self::Checksum { .. } => {
+                "; copy or record it again, or take it as it is with `--tolerate-corruption`"
+            }
+            _ => "",
+        }
+    }
+
+    /// What was made of a damaged file, for whoever went on.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Corrupt { remedy: Remedy::Gap, lost: Some(_), .. } => {
+                "; it goes on behind a gap of that length"
+            }
+            Self::Corrupt { remedy: Remedy::Gap, .. } => "; it goes on without a gap",
+            Self::CutShort { .. } | Self::Corrupt { .. } => "; what is there is sent",
+            Self::Checksum { .. } => "; it is sent as it is",
+            _ => "",
+        }
+    }
 }
 
 /// A path as it was given, and where that is if it was relative: a node's working directory is easily mistaken.

@@ -16,11 +16,14 @@
 //!   point beyond full scale passes as it is.
 //! - The frames' boundaries depend on the frame length alone, never on the codec's packets.
 //! - A file that holds less than its header says, or something that cannot be decoded, is an error, after all that came
-//!   before has been given. See [`SourceError`].
+//!   before has been given. So are bytes of an MP3 or AAC stream that are neither frame nor tag, because something was
+//!   there. What no header tells is not noticed: an MP3 without a LAME or Xing header, or a bare AAC stream, that ends
+//!   early right behind a frame, and other bytes in the sound of a frame that still decodes. See [`SourceError`].
 
 mod arguments;
 mod audio_file;
 mod decoder;
+mod elementary;
 mod error;
 mod frames;
 mod mp4;
@@ -30,7 +33,7 @@ mod sniff;
 
 pub use arguments::{Arguments, ArgumentsError, Progress};
 pub use audio_file::{AudioFile, Corruption};
-pub use error::SourceError;
+pub use error::{Remedy, SourceError};
 pub use frames::Frames;
 pub use pacer::Pacer;
 pub use sessions::{AUDIO_EXTENSIONS, Session, sessions};

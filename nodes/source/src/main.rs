@@ -5,10 +5,10 @@ mod progress;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use eyre::Result;
+use eyre::{Result, eyre};
 use undertone_messages::{AudioFrame, Message};
 use undertone_node::{Feed, Inputs, Outputs, Start};
-use undertone_source::{Arguments, Frames, sessions};
+use undertone_source::{Arguments, Frames, SourceError, sessions};
 
 use crate::progress::ProgressReport;
 
@@ -24,7 +24,9 @@ fn send_recordings(start: Start<Arguments>) -> Result<()> {
     let sessions = sessions(&arguments)?;
     let mut length = Some(Duration::ZERO);
     for session in &sessions {
-        length = length.zip(session.check(&arguments)?).map(|(sum, more)| sum.saturating_add(more));
+        length = length
+            .zip(session.check(&arguments).map_err(advised)?)
+            .map(|(sum, more)| sum.saturating_add(more));
     }
     let mut progress = ProgressReport::new(arguments.progress, length);
     let mut pacer = arguments.pacer();
@@ -38,7 +40,7 @@ fn send_recordings(start: Start<Arguments>) -> Result<()> {
         let mut frames = session.frames(&arguments);
         while let Some(frame) = frames.next() {
             log_tolerated(&mut frames);
-            let frame = frame?;
+            let frame = frame.map_err(advised)?;
             let due = pacer.due(&frame);
             if !feed.wait_until(due)? {
                 return Ok(());
@@ -60,7 +62,12 @@ fn send_recordings(start: Start<Arguments>) -> Result<()> {
     feed.settle()
 }
 
-/// What `--tolerate-corruption` went over.
+/// The error with what to do about it.
+fn advised(error: SourceError) -> eyre::Report {
+    eyre!("{error}{}", error.advice())
+}
+
+/// What `--tolerate-corruption` went over, and how.
 fn log_tolerated(frames: &mut Frames) {
-    frames.take_tolerated().iter().for_each(|error| tracing::warn!("{error}"));
+    frames.take_tolerated().iter().for_each(|error| tracing::warn!("{error}{}", error.outcome()));
 }

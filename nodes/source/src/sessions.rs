@@ -13,11 +13,12 @@ use crate::error::SourceError;
 use crate::frames::Frames;
 use crate::pacer::Pacer;
 
-/// The extensions of recordings in a folder, in lower case. Some of them cannot be decoded: a folder with such a file is
-/// an error rather than a session fewer.
-pub const AUDIO_EXTENSIONS: [&str; 17] = [
+/// The extensions of recordings in a folder, in lower case, and of videos, whose sound is read. Some of them cannot be
+/// decoded: a folder with such a file is an error rather than a session fewer.
+pub const AUDIO_EXTENSIONS: [&str; 30] = [
     "wav", "wave", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "aac", "alac", "aif", "aiff", "caf",
-    "amr", "wma", "mka",
+    "amr", "wma", "mka", "mp4", "webm", "mkv", "mp2", "aifc", "au", "snd", "w64", "wv", "ape", "spx", "sph",
+    "3gp",
 ];
 
 /// Names this near to a missing one are suggested, by Jaro-Winkler similarity, as clap does for arguments.

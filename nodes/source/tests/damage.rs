@@ -68,11 +68,15 @@ fn a_file_that_is_cut_short_gives_what_is_there_and_then_the_error() {
         // The resampler's filter sees silence behind the cut, so the last half of its length may differ.
         let settled = refused.samples.len().saturating_sub(700);
         assert_near(&refused.samples[..settled], &complete[..settled], 1e-6, name);
-        let message = refused.error.unwrap().to_string();
+        let error = refused.error.unwrap();
+        assert!(error.advice().contains("--tolerate-corruption"));
+        let message = error.to_string();
         assert!(
             message.contains(name) && message.contains("cut short") && message.contains(" s of "),
             "{message}"
         );
+        // Only who refuses it is told of the option.
+        assert!(!message.contains("--tolerate-corruption"), "{message}");
 
         let tolerated = read(&cut, Corruption::Tolerate);
         assert!(tolerated.error.is_none());
@@ -166,6 +170,7 @@ fn a_tolerated_loss_is_a_gap_and_time_goes_on() {
         "{:?}",
         outcome.tolerated
     );
+    assert!(outcome.tolerated[0].outcome().contains("gap of that length"));
     // Near the loss the resampler's filter sees it.
     let (before, behind) = (2_972 - 700, 2 * 2_972 + 700);
     let whole = samples(&committed("mono.flac"));
@@ -187,6 +192,160 @@ fn a_flac_with_a_wrong_checksum_is_told() {
     let tolerated = read(&path, Corruption::Tolerate);
     assert!(tolerated.error.is_none());
     assert!(matches!(tolerated.tolerated[..], [SourceError::Checksum { .. }]));
+}
+
+/// Where the frames of a committed MP3 (MPEG-1) or ADTS stream begin, and where the last one ends.
+fn boundaries(bytes: &[u8]) -> Vec<usize> {
+    let mut at = if bytes.starts_with(b"ID3") { 10 + usize::from(bytes[9]) } else { 0 };
+    let mut boundaries = vec![at];
+    while at < bytes.len() {
+        let header = &bytes[at..at + 6];
+        at += if header[1] & 6 == 0 {
+            (usize::from(header[3] & 3) << 11) + (usize::from(header[4]) << 3) + (usize::from(header[5]) >> 5)
+        } else {
+            let kbits = [32, 40, 48, 56, 64, 80, 96, 112][usize::from(header[2] >> 4) - 1];
+            144_000 * kbits / 44_100 + usize::from(header[2] >> 1 & 1)
+        };
+        boundaries.push(at);
+    }
+    assert_eq!(at, bytes.len());
+    boundaries
+}
+
+/// Symphonia goes on at the next sync word and says nothing, and the sound behind comes a frame early.
+#[test]
+fn a_damaged_header_between_frames_is_told_and_time_does_not_shift() {
+    let scratch = Scratch::new();
+    for (name, samples_a_frame, first) in
+        [("no-header.mp3", 1_152, 0), ("stereo.mp3", 1_152, 1), ("adts.aac", 1_024, 0)]
+    {
+        let bytes = bytes_of(name);
+        let whole = samples(&committed(name));
+        let frame = samples_a_frame as f64 / 44_100.0;
+        let boundaries = boundaries(&bytes);
+        let frames = boundaries.len() - 1 - first;
+        assert!(frames > 15, "{name}: {frames} frames");
+        // The sync word, layer and version, and lengths that are too long and too short.
+        let flips = if name == "adts.aac" {
+            [(0, 0xff), (1, 0xff), (4, 0x04), (4, 0x0c)]
+        } else {
+            [(0, 0xff), (1, 0xff), (2, 0x30), (2, 0x10)]
+        };
+        for (index, at) in boundaries[first..boundaries.len() - 1].iter().enumerate() {
+            for (byte, flip) in flips {
+                let what = format!("{name}, byte {byte} ^ {flip:#x} of frame {index}");
+                let mut damaged = bytes.clone();
+                damaged[at + byte] ^= flip;
+                let path = scratch.write(name, &damaged);
+
+                let refused = read(&path, Corruption::Refuse);
+                match &refused.error {
+                    Some(SourceError::Corrupt { at, .. }) => {
+                        let expected = index as f64 * frame - 1e-6..(index + 1) as f64 * frame + 1e-6;
+                        let delay = if first == 1 { 1_105.0 / 44_100.0 } else { 0.0 };
+                        assert!(expected.contains(&(at + delay)) || *at == 0.0, "{what}: at {at}");
+                    }
+                    // A last frame that claims to be longer than it is.
+                    Some(SourceError::CutShort { .. }) => assert_eq!(index, frames - 1, "{what}"),
+                    error => panic!("{what}: {error:?}"),
+                }
+
+                let tolerated = read(&path, Corruption::Tolerate);
+                assert!(
+                    tolerated.error.is_none() && !tolerated.tolerated.is_empty(),
+                    "{what}: {tolerated:?}"
+                );
+                let missing = whole.len() as f64 / 16_000.0 - tolerated.samples.len() as f64 / 16_000.0;
+                if index == frames - 1 {
+                    continue;
+                }
+                if name == "adts.aac" {
+                    // Frames of AAC differ in length, so that how many are lost is an estimate, and the error says so.
+                    assert!(missing.abs() < 1.01 * frame, "{what}: {missing} s are missing, {tolerated:?}");
+                    let errors = tolerated.tolerated.iter().map(ToString::to_string);
+                    assert!(errors.collect::<String>().contains("estimated"), "{what}: {tolerated:?}");
+                } else {
+                    assert!(missing.abs() < 1e-3, "{what}: {missing} s are missing, {tolerated:?}");
+                    // What was lost is one frame, and the next ones need some of it.
+                    let behind = ((index + 4) as f64 * frame * 16_000.0) as usize;
+                    let behind = behind.min(whole.len());
+                    assert_near(&tolerated.samples[behind..], &whole[behind..], 0.02, &what);
+                }
+            }
+        }
+    }
+}
+
+/// A copy of bytes with others put in.
+fn with(bytes: &[u8], at: usize, more: &[u8]) -> Vec<u8> {
+    [&bytes[..at], more, &bytes[at..]].concat()
+}
+
+#[test]
+fn tags_and_padding_of_a_stream_are_no_damage() {
+    let scratch = Scratch::new();
+    // Each holds what looks like a frame.
+    let frame = [0xff, 0xfb, 0x52, 0x64, 0xff, 0xf1, 0x50, 0x80, 0x04, 0x1f];
+    let text = [&[b' '; 40][..], &frame].concat();
+    let id3v2 = [&b"ID3\x04\x00\x00\x00\x00\x01\x48"[..], &text, &[0; 150]].concat();
+    let id3v1 = [&b"TAG"[..], &text, &[0; 75]].concat();
+    // One item of bytes.
+    let item = [&[text.len() as u8, 0, 0, 0, 2, 0, 0, 0][..], b"Cover\0", &text].concat();
+    let ape = |flags: u8| {
+        let size = (item.len() as u32 + 32).to_le_bytes();
+        [b"APETAGEX\xd0\x07\x00\x00", &size[..], &[1, 0, 0, 0, 0, 0, 0, flags], &[0; 8]].concat()
+    };
+    let ape = [ape(0xa0), item.clone(), ape(0x80)].concat();
+    let lyrics = [&b"LYRICSBEGIN"[..], &text, format!("{:06}LYRICS200", text.len() + 11).as_bytes()].concat();
+    for name in ["no-header.mp3", "adts.aac"] {
+        let bytes = bytes_of(name);
+        let whole = samples(&committed(name));
+        let middle = boundaries(&bytes)[7];
+        for (what, tagged) in [
+            ("ID3v2", with(&bytes, 0, &id3v2)),
+            ("ID3v2 and padding", with(&with(&bytes, 0, &[0; 500]), 0, &id3v2)),
+            ("ID3v2 between frames, as in a live stream", with(&bytes, middle, &id3v2)),
+            ("ID3v1", [&bytes[..], &id3v1].concat()),
+            ("APE", [&bytes[..], &ape].concat()),
+            ("APE in front", with(&bytes, 0, &ape)),
+            ("Lyrics3, APE and ID3v1", [&bytes[..], &lyrics, &ape, &id3v1].concat()),
+        ] {
+            let outcome = read(&scratch.write(name, &tagged), Corruption::Refuse);
+            assert!(outcome.error.is_none(), "{name}, {what}: {outcome:?}");
+            assert_near(&outcome.samples, &whole, 0.0, &format!("{name}, {what}"));
+        }
+    }
+}
+
+#[test]
+fn what_is_neither_frame_nor_tag_is_damage() {
+    let scratch = Scratch::new();
+    for name in ["no-header.mp3", "adts.aac"] {
+        let bytes = bytes_of(name);
+        let middle = boundaries(&bytes)[7];
+        for (place, at) in [("in front", 0), ("between", middle), ("behind", bytes.len())] {
+            for junk in [&[0x55_u8; 3][..], &[0x55; 5_000]] {
+                // Symphonia does not take a file for audio that begins with so much else.
+                if at == 0 && junk.len() > 4_000 {
+                    continue;
+                }
+                let path = scratch.write(name, &with(&bytes, at, junk));
+                let error = read(&path, Corruption::Refuse).error;
+                let message = error.map(|error| error.to_string()).unwrap_or_default();
+                assert!(
+                    message.contains(&format!("{} bytes are none", junk.len())),
+                    "{name}, {place}: {message}"
+                );
+                let tolerated = read(&path, Corruption::Tolerate);
+                assert!(
+                    tolerated.error.is_none() && tolerated.tolerated.len() == 1,
+                    "{name}, {place}: {tolerated:?}"
+                );
+            }
+        }
+        let cut = read(&scratch.write(name, &bytes[..bytes.len() - 20]), Corruption::Refuse);
+        assert!(matches!(cut.error, Some(SourceError::CutShort { expected: None, .. })), "{name}: {cut:?}");
+    }
 }
 
 #[test]

@@ -31,7 +31,18 @@ fn record(path: &Path, length: usize) {
 fn a_folder_stands_for_its_recordings_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    for name in ["b.wav", "a.FLAC", "c-10.mp3", "c-2.ogg", "C.m4a", "notes.txt", "._b.wav", "sub/d.wav"] {
+    for name in [
+        "b.wav",
+        "a.FLAC",
+        "c-10.mp3",
+        "c-2.ogg",
+        "C.m4a",
+        "d.mp4",
+        "e.au",
+        "notes.txt",
+        "._b.wav",
+        "sub/d.wav",
+    ] {
         std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
         std::fs::write(at(name), b"x").unwrap();
     }
@@ -46,6 +57,8 @@ fn a_folder_stands_for_its_recordings_in_order() {
             ("b", file("b.wav")),
             ("c-10", file("c-10.mp3")),
             ("c-2", file("c-2.ogg")),
+            ("d", file("d.mp4")),
+            ("e", file("e.au")),
         ]
     );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use undertone_messages::{AudioFrame, SAMPLE_RATE, SessionId, Speech, seconds};
+use undertone_messages::{AudioFrame, SAMPLE_RATE, SampleError, SessionId, Speech};
 use undertone_stage::{Factory, FixedArgument, Stage, check_fixed};
 
 use crate::arguments::{Arguments, ArgumentsError, DetectorKind};
@@ -13,9 +13,6 @@ use crate::endpointer::Endpointer;
 use crate::energy::Energy;
 use crate::silero::SileroModel;
 use crate::webrtc::{Webrtc, WebrtcMode};
-
-/// The largest magnitude of a sample that is taken for audio: 60 dB over full scale, beyond any gain or overshoot.
-const LOUDEST: f32 = 1_000.0;
 
 /// What can be wrong with the arguments, the audio or the detector.
 #[derive(Debug, thiserror::Error)]
@@ -48,14 +45,9 @@ pub enum VadError {
         /// The gap that it declares.
         gap: u64,
     },
-    /// A sample that is not a number, infinite, or beyond reason.
-    #[error("sample {position} ({:.3} s) is {value}: samples must be finite, with full scale at ±1 (16-bit integers are divided by 32768); what made this audio is broken", seconds(*position))]
-    Sample {
-        /// Where.
-        position: u64,
-        /// The value.
-        value: f32,
-    },
+    /// A sample that is none.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
 }
 
 /// Voice activity detection in one session.
@@ -106,10 +98,7 @@ impl Vad {
         if start != expected {
             return Err(VadError::Discontinuity { expected, received: start, gap });
         }
-        match input.samples.iter().zip(start..).find(|(sample, _)| !(-LOUDEST..=LOUDEST).contains(*sample)) {
-            None => Ok(()),
-            Some((value, position)) => Err(VadError::Sample { position, value: *value }),
-        }
+        Ok(input.check_samples()?)
     }
 
     /// Takes samples, frame by frame, whatever their number.

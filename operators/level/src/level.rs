@@ -1,6 +1,6 @@
 //! Automatic gain control for speech.
 
-use undertone_messages::{AudioFrame, ScalarBuffer};
+use undertone_messages::{AudioFrame, SampleError, ScalarBuffer};
 use undertone_stage::Stage;
 
 /// How the level is brought to its target.
@@ -25,7 +25,7 @@ impl Default for Settings {
 }
 
 /// What can be wrong with the audio.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LevelError {
     /// The frames are not at the session's rate.
     #[error("audio at {0} Hz; the level operator needs 16000 Hz, as a source gives it")]
@@ -38,6 +38,9 @@ pub enum LevelError {
         /// Where it should start.
         expected: u64,
     },
+    /// A sample that is none: brought to the level, it would pass for loud speech.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
 }
 
 /// Samples in a block: 10 ms.
@@ -131,6 +134,7 @@ impl Stage for Level {
         if frame.start != expected {
             return Err(LevelError::Discontinuity { start: frame.start, expected });
         }
+        frame.check_samples()?;
         if frame.gap > 0 {
             output.extend(self.take(true));
             // The gap travels on at once, at the place where it is.
@@ -234,6 +238,15 @@ mod tests {
         level.push(frame(0, vec![0.0; 100], 0), &mut Vec::new()).unwrap();
         let error = level.push(frame(90, vec![0.0; 100], 0), &mut Vec::new()).unwrap_err();
         assert_eq!(error, LevelError::Discontinuity { start: 90, expected: 100 });
+    }
+
+    #[test]
+    fn what_is_no_audio_is_refused() {
+        for value in [16_384.0, f32::NAN, f32::INFINITY] {
+            let mut level = Level::new(Settings::default());
+            let error = level.push(frame(100, vec![0.5, value], 0), &mut Vec::new()).unwrap_err();
+            assert!(error.to_string().contains("sample 101 (0.006 s)"), "{error}");
+        }
     }
 
     proptest! {

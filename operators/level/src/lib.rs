@@ -6,8 +6,10 @@
 
 mod level;
 
+use std::fmt::Display;
+
 use dora_operator_api::{DoraArray, DoraOperator, DoraOutputSender, DoraStatus, Event, register_operator};
-use undertone_messages::{AudioFrame, Message, Sequence};
+use undertone_messages::{AudioFrame, Message, Sequence, SessionId};
 use undertone_stage::Sessions;
 
 pub use level::{Level, LevelError, Settings};
@@ -31,14 +33,10 @@ pub struct Operator {
 
 impl Operator {
     fn take(&mut self, data: &DoraArray, output: &mut DoraOutputSender) -> Result<(), String> {
-        let message = Message::<AudioFrame>::decode(data.as_array()).map_err(|error| error.to_string())?;
-        self.sequence
-            .accept(&message.session, message.seq, message.body.is_none())
-            .map_err(|error| error.to_string())?;
-        let pushed = self
-            .sessions
-            .push(message, None, |_| Ok(Level::new(Settings::default())))
-            .map_err(|error| error.to_string())?;
+        let message = Message::<AudioFrame>::decode(data.as_array()).map_err(at_input)?;
+        self.sequence.accept(&message.session, message.seq, message.body.is_none()).map_err(at_input)?;
+        let create = |_: &SessionId| Ok(Level::new(Settings::default()));
+        let pushed = self.sessions.push(message, None, create).map_err(at_input)?;
         for message in pushed.messages {
             let array = message.encode().map_err(|error| error.to_string())?;
             output.send(OUTPUT, DoraArray::from_array(array))?;
@@ -47,17 +45,22 @@ impl Operator {
     }
 }
 
+/// Dora tells an operator nothing of its wires.
+fn at_input(error: impl Display) -> String {
+    format!("operator `level`, input `{INPUT}`: {error}")
+}
+
 impl DoraOperator for Operator {
     fn on_event(&mut self, event: &Event, output: &mut DoraOutputSender) -> Result<DoraStatus, String> {
         let outcome = match event {
             Event::Input { id: INPUT, data, .. } => self.take(data, output),
             Event::Input { id, .. } => {
-                Err(format!("the operator `level` has no input `{id}`; it takes: {INPUT}"))
+                Err(format!("operator `level` has no input `{id}`; it takes: {INPUT}"))
             }
-            Event::InputParseError { id, error } => Err(format!("input `{id}` cannot be read: {error}")),
-            Event::InputClosed { id } => {
-                self.sequence.close().map_err(|error| format!("input `{id}`: {error}"))
+            Event::InputParseError { id, error } => {
+                Err(format!("operator `level`, input `{id}` cannot be read: {error}"))
             }
+            Event::InputClosed { .. } => self.sequence.close().map_err(at_input),
             Event::Error { error } => Err(format!("dora reports: {error}")),
             Event::Stop => return Ok(DoraStatus::Stop),
             _ => Ok(()),

@@ -8,7 +8,7 @@ use arrow::array::StructArray;
 use proptest::prelude::*;
 use undertone_messages::{
     AudioFrame, Body, Contribution, Detail, Emotion, Features, Message, Phase, Profile, Scope, Sentiment,
-    SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark, Word,
+    SentimentStatus, Speech, Transcript, TranscriptStatus, Watermark, Weighting, Word,
 };
 use undertone_recording::{Content, Manifest, Recorder, TopicReader};
 
@@ -115,19 +115,21 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn contribution()(modality: String, model: String, weight: f32, probabilities in floats(), end: u64, reason: String, detail in detail()) -> Contribution {
-        Contribution { modality, model, weight, probabilities, end, reason, detail }
+    fn contribution()(modality: String, model: String, weight: f32, weights in floats(), probabilities in floats(), end: u64, reason: String,
+                      detail in detail()) -> Contribution {
+        Contribution { modality, model, weight, weights, probabilities, end, reason, detail }
     }
 }
 
 prop_compose! {
     fn sentiment()(segment: u64, start: u64, end: u64, status in one_of(SentimentStatus::ALL), profile in one_of(Profile::ALL),
                    scores in prop::collection::vec(any::<(String, f32)>(), 0..4), contributions in prop::collection::vec(contribution(), 0..3),
-                   score: f32, confidence: f32, (abstained, anomaly) in any::<(bool, bool)>(), text: String) -> Sentiment {
+                   weighting in one_of(Weighting::ALL), (bias, temperature) in (floats(), any::<f32>()), (model, score) in any::<(String, f32)>(),
+                   confidence: f32, (abstained, anomaly) in any::<(bool, bool)>(), text: String) -> Sentiment {
         let (labels, probabilities) = scores.into_iter().unzip();
         Sentiment {
-            segment, start, end, status, profile, labels, probabilities, contributions, score, confidence, abstained,
-            anomaly, text, degraded: String::new(),
+            segment, start, end, status, profile, labels, probabilities, weighting, model, contributions, bias, temperature,
+            score, confidence, abstained, anomaly, text, degraded: String::new(),
         }
     }
 }
@@ -200,6 +202,7 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
         modality: modality.to_owned(),
         model: model(),
         weight,
+        weights: vec![weight, -0.5, tenth],
         probabilities: probabilities(),
         end,
         reason: String::new(),
@@ -266,7 +269,11 @@ pub fn session(name: &str, number: u64) -> Vec<Sent> {
             profile: Profile::Both,
             labels: labels(),
             probabilities: probabilities(),
+            weighting: Weighting::Learned,
+            model: model(),
             contributions: vec![contribution("text", 0.25), contribution("voice", 0.75)],
+            bias: vec![-tenth, 0.0, tenth],
+            temperature: 1.0,
             score: 0.5,
             confidence: 0.75,
             abstained: false,

@@ -1,7 +1,10 @@
-"""Writes the small acoustic model of the tests, and what it should give: `python make.py` (needs onnx and numpy).
+"""Writes the small acoustic models of the tests, and what `cnn` should give: `python make.py` (needs onnx and numpy).
 
-The architecture is that of the real one, with fewer channels: convolution, ReLU, pooling, convolution, ReLU, mean over
+The architecture of `cnn` is that of the real one, with fewer channels: convolution, ReLU, pooling, convolution, ReLU, mean over
 time, dense. The weights are random, so it knows nothing; `expected.json` holds the probabilities that numpy gets.
+
+`detail` has outputs beside the logits. Its `anomaly` is the mean of the first value of each frame, its logits are the means of
+the others, and of its `emotions`, the first two of these, it does not say how many they are.
 """
 
 import hashlib
@@ -44,10 +47,29 @@ def write_model():
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
+    write(graph, FOLDER)
+
+
+def write_detail():
+    nodes = [
+        helper.make_node("ReduceMean", ["features"], ["means"], axes=[1], keepdims=0),
+        helper.make_node("Split", ["means", "sizes"], ["first", "logits"], axis=1),
+        helper.make_node("Squeeze", ["first", "axis"], ["anomaly"]),
+        helper.make_node("Compress", ["logits", "chosen"], ["emotions"], axis=1),
+    ]
+    value = lambda name, *shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    outputs = [value("logits", "batch", len(LABELS)), value("emotions", "batch", "emotions"), value("anomaly", "batch")]
+    constants = {"sizes": np.array([1, len(LABELS)]), "axis": np.array([1]), "chosen": np.array([True, True, False])}
+    constants = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    write(helper.make_graph(nodes, "detail", [value("features", "batch", "frames", WIDTH)], outputs, constants), FOLDER.with_name("detail"))
+
+
+def write(graph, folder):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], producer_name="undertone")
     model.ir_version = 8
     checker.check_model(model, full_check=True)
-    save(model, FOLDER / "model.onnx")
+    folder.mkdir(exist_ok=True)
+    save(model, folder / "model.onnx")
 
 
 def convolve(x, w, b):
@@ -96,7 +118,7 @@ def write_config():
     (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
-FOLDER.mkdir(exist_ok=True)
 write_model()
+write_detail()
 write_expected()
 write_config()

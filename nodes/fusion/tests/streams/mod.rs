@@ -3,9 +3,13 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clap::Parser;
-use undertone_fusion::{Arguments, Config, Emotion, Fusion, FusionError, Inputs, Output, Speech, Transcript};
+use serde_json::{Value, json};
+use undertone_fusion::{
+    Arguments, Config, Emotion, Fusion, FusionError, Inputs, Model, Output, Speech, Transcript,
+};
 use undertone_messages::{Detail, Phase, ScalarBuffer, Scope, Sentiment, TranscriptStatus, Watermark};
 use undertone_stage::Join;
 
@@ -54,6 +58,35 @@ impl Sent {
 pub fn config(inputs: &[&str], words: &[&str]) -> Config {
     let arguments = Arguments::try_parse_from(["fusion"].iter().chain(words)).unwrap();
     Config::new(&arguments, Inputs::new(inputs.iter().copied()).unwrap(), None).unwrap()
+}
+
+/// A fit with equal quantiles of confidence, from 0.5 to 1, and the same bias for all weightings.
+pub fn fit(models: &[&str], weights: Value, bias: [f64; 3], temperature: f64) -> Value {
+    let confidence = json!([0.5, 0.75, 1.0]);
+    let scaling = json!({"temperature": temperature, "bias": bias, "confidence": confidence});
+    json!({
+        "models": models,
+        "learned": {"weights": weights, "bias": bias, "confidence": confidence},
+        "fixed": scaling,
+        "entropy": scaling,
+    })
+}
+
+/// A configuration with a model of fusion, whose name is `fusion`.
+pub fn config_with_model(
+    inputs: &[&str],
+    fits: &[Value],
+    labels: [&str; 3],
+    words: &[&str],
+) -> Result<Config, FusionError> {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("fusion");
+    std::fs::create_dir(&folder).unwrap();
+    let model = json!({"labels": labels, "fits": fits}).to_string();
+    std::fs::write(folder.join("config.json"), model).unwrap();
+    let model = Model::load(&folder).unwrap();
+    let arguments = Arguments::try_parse_from(["fusion"].iter().chain(words)).unwrap();
+    Config::new(&arguments, Inputs::new(inputs.iter().copied()).unwrap(), Some(Arc::new(model)))
 }
 
 pub fn apply(
