@@ -71,6 +71,17 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
     return sum(count * abs(right - mean) for _, count, mean, right in bins) / len(truth)
 
 
+def calibration_error_by_chance(probabilities: np.ndarray, draws: int = 500, seed: int = 1) -> float:
+    """The mean calibration error of items that are right exactly as often as these say, which few items have by chance.
+
+    Its draws are of the truth, as in Vaicenavicius et al. 2019, "Evaluating Model Calibration in Classification".
+    """
+    chance = np.random.default_rng(seed)
+    sums = probabilities.cumsum(1)
+    truths = ((chance.random((draws, len(sums), 1)) * sums[:, -1:]) > sums).sum(-1)
+    return float(np.mean([calibration_error(probabilities, truth) for truth in truths]))
+
+
 def fit_temperature(logits: np.ndarray, truth: np.ndarray, temperatures: np.ndarray = TEMPERATURES) -> float:
     """Of these temperatures the one of least negative log-likelihood (Guo et al. 2017)."""
     losses = [log_loss(softmax(logits, temperature), truth) for temperature in temperatures]

@@ -7,6 +7,7 @@ import numpy
 from measures import (
     brier_score,
     calibration_error,
+    calibration_error_by_chance,
     confusion,
     cross_fitted,
     log_loss,
@@ -40,7 +41,8 @@ class Report:
         print(f"({', '.join(f'{r:.3f}' for r in by_fold)}); accuracy {right:.3f}")
         for name, measure in [("ECE", calibration_error), ("Brier score", brier_score), ("log-loss", log_loss)]:
             print(f"{name} {measure(self.before, self.labels):.3f} → {measure(self.after, self.labels):.3f}", end="; ")
-        print("before → after calibration, which is that of the other folds")
+        print("before → after calibration, which is that of the other folds", end="; ")
+        print(f"ECE by chance alone {calibration_error_by_chance(self.after):.3f}")
         for label, row in zip(self.names, confusion(self.logits.argmax(axis=1), self.labels, len(self.names)), strict=True):
             print(f"| {label} | {' | '.join(str(n) for n in row)} |")
         print("confidence, accuracy, number before calibration:", reliability_table(self.before, self.labels))

@@ -50,7 +50,7 @@ VARIANTS = {"meld": 2, "tweets": 4, "vader-tweets": 1, "vader-products": 1}
 MADE_FILM, MADE = "made-film", "made"
 # Of a source, in each epoch.
 DISTILLED_SHARE = {"vader-editorials": 0.2, "vader-products": 0.4, "vader-tweets": 0.4, MADE: 0.4}
-POOL_TEMPERATURES = {"text-minilm": 1.35, "text-mpnet": 1.01}  # of their cards
+POOL_TEMPERATURES = {"text-minilm": 1.35, "text-mpnet": 1.01}  # of these two models, text-minilm before this training
 STATE_WEIGHT = 3.0  # of one less the cosine of pupil's and teacher's state
 PROJECTION_RATE = 1e-3
 

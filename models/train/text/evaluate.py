@@ -129,15 +129,16 @@ def _pair(logits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray, temperature: float, plot: Path | None):
     """Before is temperature 1. After: each half of the sentences that the model's temperature was fitted on is scaled
-    by the temperature fitted on the other half; the others had no part in it and are scaled by the model's own.
+    by the temperature fitted on the other half; the others had no part in it and are scaled by the model's own. By chance: the
+    ECE that so many sentences would have if the probabilities after were right.
     """
     logits = model.all_logits([sentence.text for sentence in sentences])
     fitted, parts = calibrating(sentences), by_source(sentences)
     before, after = measures.softmax(logits), measures.softmax(logits, temperature)
     fit = lambda *half: (measures.fit_temperature(*half, TEMPERATURES),)  # noqa: E731
     after[fitted] = measures.cross_fitted(logits[fitted], truth[fitted], np.arange(len(fitted)) % 2, fit)
-    print("| source | sentences | ECE | Brier score | log-loss |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| source | sentences | ECE | … by chance alone | Brier score | log-loss |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for source, part in (parts | {"meld and tweets": fitted} if len(parts) > 1 else parts).items():
         both, labels = (before[part], after[part]), truth[part]
         if source == "sst2":
@@ -145,6 +146,7 @@ def print_calibration(model: Model, sentences: list[Sentence], truth: np.ndarray
             both, labels = [p / p.sum(1, keepdims=True) for p in both], _pair(logits[part], labels)[1]
         kinds = (measures.calibration_error, measures.brier_score, measures.log_loss)
         cells = [" → ".join(f"{measure(p, labels):.3f}" for p in both) for measure in kinds]
+        cells.insert(1, f"{measures.calibration_error_by_chance(both[1]):.3f}")
         print(f"| {source} | {len(part)} | {' | '.join(cells)} |")
     spoken = {"before": before[parts["meld"]], "after": after[parts["meld"]]}
     _print_reliability(spoken, truth[parts["meld"]])
