@@ -170,7 +170,7 @@ fn a_fusion_that_was_fitted_on_other_models_names_them() {
         "acoustic-whisper@",
         "knows nothing of the results of",
         "acoustic-other@",
-        "models/train/fusion",
+        "evaluate/run fit",
     ]);
 }
 

@@ -151,11 +151,13 @@ pub enum FusionError {
     PooledWindows,
     /// The model of fusion was fitted on other models than those that are wired.
     #[error(
-        "segment {segment}: {model} knows nothing of the results of {found} together; it was fitted on {known}. Wire these models, leave out --model (and `--weighting learned`), or fit another on yours with models/train/fusion"
+        "segment {segment}: with `--weighting {weighting}`, {model} knows nothing of the results of {found} together; it was fitted on {known}. Wire these models, leave out --model (and `--weighting learned`), or fit another on speech of yours with `evaluate/run fit`, which is for `--weighting learned`"
     )]
     NoFit {
         /// The segment.
         segment: u64,
+        /// What it was asked about.
+        weighting: &'static str,
         /// The model of fusion.
         model: String,
         /// The models whose results came together.

@@ -145,7 +145,8 @@ impl Model {
     pub(crate) fn known(&self, weighting: Weighting) -> String {
         let fitted = self.fits.iter().filter(|(_, fits)| fits.of(weighting).is_some());
         let sets = fitted.map(|(set, _)| set.iter().map(String::as_str).collect::<Vec<_>>().join(" + "));
-        sets.collect::<Vec<_>>().join("; ")
+        let sets: Vec<String> = sets.collect();
+        if sets.is_empty() { "nothing".to_owned() } else { sets.join("; ") }
     }
 }
 
@@ -253,7 +254,7 @@ mod tests {
         let set = ["text@1", "voice@1"].map(str::to_owned).into();
         assert!(model.fit(&set, Weighting::Learned).is_some());
         for weighting in [Weighting::Fixed, Weighting::Entropy] {
-            assert_eq!((model.fit(&set, weighting), &*model.known(weighting)), (None, ""));
+            assert_eq!((model.fit(&set, weighting), &*model.known(weighting)), (None, "nothing"));
         }
     }
 

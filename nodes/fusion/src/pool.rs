@@ -105,6 +105,7 @@ fn fit<'a>(segment: u64, evidence: &[Evidence], config: &'a Config) -> Result<Op
             Some(fit) => Ok(Some(fit)),
             None => Err(FusionError::NoFit {
                 segment,
+                weighting: undertone_messages::Weighting::from(config.weighting).name(),
                 model: model.identity().to_owned(),
                 found: found.join(" and "),
                 known: model.known(config.weighting),
