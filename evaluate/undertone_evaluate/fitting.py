@@ -17,6 +17,7 @@ import numpy
 from . import markdown, metrics, pools, resampling
 from .errors import EvaluationError
 from .hashing import sha256
+from .labels import in_turn
 from .pools import Results
 from .prediction import FUSION, Predictions
 
@@ -42,8 +43,8 @@ def main(arguments: list[str]) -> None:
         there = numpy.all([~numpy.isnan(results.of[name]).any(axis=1) for name in inputs], axis=0)
         part, speakers = results.where(there), [one for one, kept in zip(clusters, there, strict=True) if kept]
         if len(inputs) == len(known.models):
-            part.of[FUSION] = known.fused[there]
-            found.append(_figures("fusion, as it was in the graph", known.classes, part, part.of[FUSION], speakers))
+            as_it_was = known.probabilities(FUSION)[there]
+            found.append(_figures("fusion, as it was in the graph", known.classes, part, as_it_was, speakers))
         _require_enough(known, part, inputs)
         fits.append({"models": [known.models[name] for name in inputs], "learned": pools.learned(part, inputs)})
         found.append(_figures(f"{' and '.join(inputs)}, learned", known.classes, part, pools.held_out(part, inputs), speakers))
@@ -85,7 +86,6 @@ class Evaluation:
         self.classes = sorted(whole[0]["confusion"]["classes"]) if whole else []
         if not self.rows or not self.classes:
             raise EvaluationError(f"{folder} has no recording with a sentiment")
-        self.fused = self.probabilities(FUSION)
 
     def probabilities(self, name: str) -> numpy.ndarray:
         """Of an input or of fusion, [recordings, classes]; not-a-number where there are none."""
@@ -97,8 +97,7 @@ class Evaluation:
         labels = numpy.array([self.classes.index(row["sentiment"]) for row in self.rows])
         by_speaker = all(row["speaker"] for row in self.rows)
         clusters = [row["speaker" if by_speaker else "file"] for row in self.rows]
-        # In turn, so that folds are of about the same size, and the same for the same recordings.
-        fold_of = {name: number % FOLDS for number, name in enumerate(sorted(set(clusters)))}
+        fold_of = in_turn(set(clusters), FOLDS)
         fold = numpy.array([fold_of[name] for name in clusters])
         return Results({name: self.probabilities(name) for name in self.models}, labels, fold), clusters
 
@@ -113,7 +112,6 @@ def _joined(evaluations: list[Evaluation]) -> Evaluation:
             )
         first.rows += other.rows
         first.name += f", {other.name}"
-        first.fused = numpy.concatenate([first.fused, other.fused])
     files = [row["file"] for row in first.rows]
     twice = sorted({file for file in files if files.count(file) > 1})
     if twice:
@@ -159,9 +157,8 @@ def _write(folder: Path, known: Evaluation, fits: list[dict], found: list[dict])
     from . import plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    each = ",\n".join(json.dumps(fit) for fit in fits)
     config = folder / "config.json"
-    config.write_text(f'{{"labels": {json.dumps(known.classes)}, "fits": [\n{each}\n]}}\n', encoding="utf-8")
+    config.write_text(pools.configuration(known.classes, fits), encoding="utf-8")
     plots.draw_reliability(found, folder / "reliability.png")
     text = _card(folder.resolve().name, known, found)
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -285,10 +285,15 @@ def _problem(row: Row, files: dict[Path, str]) -> str:
 def fold(labels: Labels, count: int) -> None:
     """Gives each row its fold: speakers in the order of their names, in turn."""
     missing = [row for row in labels.rows if not row.speaker]
-    speakers = sorted({row.speaker for row in labels.rows if row.speaker})
+    speakers = {row.speaker for row in labels.rows if row.speaker}
     if missing:
         raise EvaluationError(f"`--folds {count}`: folds are by speaker, and {missing[0].where} has none")
     if len(speakers) < count:
         raise EvaluationError(f"`--folds {count}`: {labels.name} has {len(speakers)} speakers")
-    of_speaker = {speaker: place % count + 1 for place, speaker in enumerate(speakers)}
-    labels.rows = [replace(row, fold=of_speaker[row.speaker]) for row in labels.rows]
+    of_speaker = in_turn(speakers, count)
+    labels.rows = [replace(row, fold=of_speaker[row.speaker] + 1) for row in labels.rows]
+
+
+def in_turn(names: Iterable[str], count: int) -> dict[str, int]:
+    """The fold of each name, from 0: in their order and in turn, so that folds are of one size, and always the same."""
+    return {name: place % count for place, name in enumerate(sorted(names))}

@@ -55,22 +55,24 @@ def _head(report: dict) -> str:
 def _classification(found: list[dict], plots: dict[str, str]) -> str:
     if not found:
         return ""
-    names = [one["name"] if one["target"] == "sentiment" else f"{one['name']}, {one['target']}" for one in found]
     rows = [["files", *(str(one["files"]) for one in found)]]
     rows += [["… without a prediction", *(str(len(one["without_prediction"])) for one in found)]]
     for key, name in NAMES.items():
         rows.append([name, *(interval(one["metrics"][key], key in SHARES) for one in found)])
-    text = "## How well it tells\n\n" + table(["", *names], rows)
+    text = "## How well it tells\n\n" + table(["", *_titles(found)], rows)
     return text + _picture(plots, "reliability") + _picture(plots, "risk_coverage")
 
 
 def _folds(found: list[dict]) -> str:
     if not found:
         return ""
-    names = [one["name"] if one["target"] == "sentiment" else f"{one['name']}, {one['target']}" for one in found]
     rows = [[NAMES[key], *(_spread(one["metrics"][key], key in SHARES) for one in found)] for key in NAMES]
     count = len(found[0]["metrics"]["uar"]["values"])
-    return f"## Folds\n\nMean and deviation over {count} folds by speaker.\n\n" + table(["", *names], rows)
+    return f"## Folds\n\nMean and deviation over {count} folds by speaker.\n\n" + table(["", *_titles(found)], rows)
+
+
+def _titles(found: list[dict]) -> list[str]:
+    return [one["name"] if one["target"] == "sentiment" else f"{one['name']}, {one['target']}" for one in found]
 
 
 def _spread(over_folds: dict, share: bool) -> str:

@@ -3,6 +3,7 @@
 Everything is fitted by greatest likelihood with a weak prior, and judged on folds that the fit has not seen.
 """
 
+import json
 from dataclasses import dataclass
 
 import numpy
@@ -93,6 +94,12 @@ def held_out_scaled(logits: Array, results: Results) -> Array:
         factor, bias = scale(logits[~here], results.labels[~here])
         found[here] = softmax(factor * logits[here] + bias)
     return found
+
+
+def configuration(labels: list[str], fits: list[dict]) -> str:
+    """The text of a model's `config.json`, a line for each fit."""
+    each = ",\n".join(json.dumps(fit) for fit in fits)
+    return f'{{"labels": {json.dumps(labels)}, "fits": [\n{each}\n]}}\n'
 
 
 def quantiles(probabilities: Array) -> list[float]:

@@ -207,8 +207,7 @@ def plot(found, results, folder, name):
 def write(fits, folder):
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.json"
-    each = ",\n".join(json.dumps(fit) for fit in fits)
-    config.write_text(f'{{"labels": {json.dumps(LABELS)}, "fits": [\n{each}\n]}}\n')
+    config.write_text(pools.configuration(LABELS, fits))
     manifest = {
         "name": folder.name,
         "licence": "CC BY-NC-SA 4.0",
