@@ -136,6 +136,21 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// An error unless `field` has one of `values` for each of so many of what `each` names.
+    pub fn one_for_each(
+        &self,
+        field: &'static str,
+        values: &[f32],
+        count: usize,
+        each: &str,
+    ) -> Result<(), MessageError> {
+        if values.len() == count {
+            return Ok(());
+        }
+        let expected = format!("{count}, one for each {each}");
+        Err(self.value_error(field, &format!("{} values", values.len()), &expected))
+    }
+
     fn primitive<T: ArrowPrimitiveType>(&self, field: &'static str) -> Result<T::Native, MessageError> {
         let column = self.column(field)?;
         let values = column

@@ -53,11 +53,8 @@ impl Detail {
             arousal: columns.optional_f32("arousal")?,
             anomaly: columns.optional_f32("anomaly")?,
         };
-        if detail.emotions.len() != detail.emotion_probabilities.len() {
-            let found = format!("{} values", detail.emotion_probabilities.len());
-            let expected = format!("{}, one for each emotion", detail.emotions.len());
-            return Err(columns.value_error("emotion_probabilities", &found, &expected));
-        }
+        let probabilities = &detail.emotion_probabilities;
+        columns.one_for_each("emotion_probabilities", probabilities, detail.emotions.len(), "emotion")?;
         Ok(detail)
     }
 }

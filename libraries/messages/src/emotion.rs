@@ -99,11 +99,7 @@ impl Body for Emotion {
             reason: columns.text("reason")?.to_owned(),
             detail: Detail::read(columns)?,
         };
-        if emotion.labels.len() != emotion.probabilities.len() {
-            let found = format!("{} values", emotion.probabilities.len());
-            let expected = format!("{}, one for each label", emotion.labels.len());
-            return Err(columns.value_error("probabilities", &found, &expected));
-        }
+        columns.one_for_each("probabilities", &emotion.probabilities, emotion.labels.len(), "label")?;
         Ok(emotion)
     }
 }

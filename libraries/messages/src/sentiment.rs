@@ -100,7 +100,7 @@ impl Contribution {
     }
 
     fn read(columns: &Columns<'_>) -> Result<Self, MessageError> {
-        Ok(Self {
+        let contribution = Self {
             modality: columns.text("modality")?.to_owned(),
             model: columns.text("model")?.to_owned(),
             weight: columns.f32("weight")?,
@@ -109,7 +109,9 @@ impl Contribution {
             end: columns.u64("end")?,
             reason: columns.text("reason")?.to_owned(),
             detail: Detail::read(columns)?,
-        })
+        };
+        columns.one_for_each("weights", &contribution.weights, contribution.probabilities.len(), "probability")?;
+        Ok(contribution)
     }
 }
 
@@ -206,7 +208,7 @@ impl Body for Sentiment {
     }
 
     fn read(columns: &Columns<'_>) -> Result<Self, MessageError> {
-        Ok(Self {
+        let sentiment = Self {
             segment: columns.u64("segment")?,
             start: columns.u64("start")?,
             end: columns.u64("end")?,
@@ -225,6 +227,14 @@ impl Body for Sentiment {
             anomaly: columns.boolean("anomaly")?,
             text: columns.text("text")?.to_owned(),
             degraded: columns.text("degraded")?.to_owned(),
-        })
+        };
+        let (labels, bias) = (sentiment.labels.len(), &sentiment.bias);
+        columns.one_for_each("probabilities", &sentiment.probabilities, labels, "label")?;
+        columns.one_for_each("bias", bias, if bias.is_empty() { 0 } else { labels }, "label")?;
+        for Contribution { probabilities, .. } in &sentiment.contributions {
+            let count = if probabilities.is_empty() { 0 } else { labels };
+            columns.one_for_each("contributions", probabilities, count, "label")?;
+        }
+        Ok(sentiment)
     }
 }

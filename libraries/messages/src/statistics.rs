@@ -77,11 +77,7 @@ impl Body for Statistics {
             values: columns.floats("values")?.to_vec(),
             reason: columns.text("reason")?.to_owned(),
         };
-        if statistics.names.len() != statistics.values.len() {
-            let found = format!("{} values", statistics.values.len());
-            let expected = format!("{}, one for each name", statistics.names.len());
-            return Err(columns.value_error("values", &found, &expected));
-        }
+        columns.one_for_each("values", &statistics.values, statistics.names.len(), "name")?;
         Ok(statistics)
     }
 }

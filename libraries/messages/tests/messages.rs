@@ -96,18 +96,21 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn contribution()(modality: String, model: String, weight in 0.0f32..1.0, weights in values(), probabilities in values(),
-                      end: u64, reason: String, detail in detail()) -> Contribution {
+    fn contribution(labels: usize)(modality: String, model: String, weight in 0.0f32..1.0, given: bool, end: u64, reason: String,
+                                   detail in detail()) -> Contribution {
+        let (weights, probabilities) = if given { (vec![2.0; labels], vec![0.5; labels]) } else { (vec![], vec![]) };
         Contribution { modality, model, weight, weights, probabilities, end, reason, detail }
     }
 }
 
 prop_compose! {
-    fn sentiment()(segment: u64, start: u64, end: u64, status in name(SentimentStatus::ALL), profile in name(Profile::ALL),
-                   labels: Vec<String>, weighting in name(Weighting::ALL), contributions in prop::collection::vec(contribution(), 0..4),
-                   (bias, temperature) in (values(), 0.1f32..10.0), (model, score) in (any::<String>(), -1.0f32..1.0),
-                   confidence in 0.0f32..1.0, (abstained, anomaly) in any::<(bool, bool)>(), (text, degraded) in any::<(String, String)>()) -> Sentiment {
-        let probabilities = vec![0.5; labels.len()];
+    fn sentiment()(labels in prop::collection::vec(any::<String>(), 0..4))
+                  (contributions in prop::collection::vec(contribution(labels.len()), 0..4), labels in Just(labels),
+                   segment: u64, start: u64, end: u64, status in name(SentimentStatus::ALL), profile in name(Profile::ALL),
+                   weighting in name(Weighting::ALL), (fitted, temperature) in (any::<bool>(), 0.1f32..10.0),
+                   (model, score) in (any::<String>(), -1.0f32..1.0), confidence in 0.0f32..1.0,
+                   (abstained, anomaly) in any::<(bool, bool)>(), (text, degraded) in any::<(String, String)>()) -> Sentiment {
+        let (probabilities, bias) = (vec![0.5; labels.len()], vec![0.1; if fitted { labels.len() } else { 0 }]);
         Sentiment {
             segment, start, end, status, profile, labels, probabilities, weighting, model, contributions, bias, temperature,
             score, confidence, abstained, anomaly, text, degraded,
@@ -159,6 +162,24 @@ proptest! {
     #[test]
     fn transcripts_survive_the_wire(body in transcript(), session: String, seq: u64) {
         round_trip(body, &session, seq);
+    }
+
+    #[test]
+    fn a_sentiment_with_more_values_than_labels_is_refused(mut body in sentiment(), mut contribution in contribution(1)) {
+        let encode = |body| Message { session: "s".into(), seq: 0, body: Some(body) }.encode().unwrap();
+        let values = vec![0.5; body.labels.len() + 1];
+        let fewer = Sentiment { probabilities: values.clone(), ..body.clone() };
+        let biased = Sentiment { bias: values.clone(), ..body.clone() };
+        contribution.weights = values.clone();
+        contribution.probabilities = values;
+        body.contributions.push(contribution);
+        for (body, field) in [(fewer, "probabilities"), (biased, "bias"), (body.clone(), "contributions")] {
+            let error = Message::<Sentiment>::decode(&encode(body)).unwrap_err().to_string();
+            prop_assert!(error.contains(&format!("`{field}`")) && error.contains("one for each label"), "{}", error);
+        }
+        body.contributions.last_mut().unwrap().weights.pop();
+        let error = Message::<Sentiment>::decode(&encode(body)).unwrap_err().to_string();
+        prop_assert!(error.contains("`weights`") && error.contains("one for each probability"), "{}", error);
     }
 
     #[test]

@@ -213,6 +213,10 @@ where
         let Some((session, body, trace)) = self.pending.pop_front() else { return Ok(()) };
         let cancel = Cancel::default();
         let (node, stage) = service.node_and_stage(&session)?;
+        // What made it worth one may have been done while it waited.
+        if !stage.is_due(&body) {
+            return Ok(());
+        }
         let listen = |node: &mut Node<F::Arguments>, event| {
             let waiting = Waiting::<F>::read(node, event)?;
             if let Some(Arrived { message: Message { session: of, body: Some(later), .. }, .. }) =

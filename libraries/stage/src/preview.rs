@@ -13,7 +13,8 @@ use crate::Stage;
 /// waits, and gives up those that have become useless. Whatever it does, [`Stage::push`] gives the same messages as
 /// without; only sooner, where a preview has done its work already.
 pub trait Preview: Stage<Input: Clone + Sync, Output: Send> + Send {
-    /// Whether `input`, the latest of its kind, is worth a preview now. Costs nothing.
+    /// Whether `input`, the latest of its kind, is worth a preview now. Costs nothing and changes nothing: it is asked when the
+    /// input comes, and again before its preview is made.
     fn is_due(&self, input: &Self::Input) -> bool;
 
     /// What can be said now, if anything. Given up as soon as possible once it is cancelled, without an output.

@@ -26,6 +26,12 @@ def figures(scores, labels, fold):
     return f"{numpy.mean(by_fold):.3f} ± {numpy.std(by_fold):.3f}"
 
 
+def of_layers(values, layers):
+    """Of pooled states [..., values] of ALL, those of some layers."""
+    values = values.reshape(*values.shape[:-1], len(ALL), -1)
+    return values[..., [ALL.index(layer) for layer in layers], :].reshape(*values.shape[:-2], -1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of RAVDESS's speech clips, WAV or FLAC")
@@ -39,12 +45,12 @@ def main():
     fold, everyone = clips.folds(actors), numpy.arange(len(paths))
     head.LAYERS = ALL
     cuts = clips.segments(paths, arguments.segments)
-    values, frames = head.pooled_clips(paths, arguments.noise, cuts, head.COPIES, "int8", arguments.states)
-    of_layers = values.reshape(*values.shape[:2], len(ALL), -1)
+    values = head.pooled_clips(paths, arguments.noise, cuts, head.COPIES, "int8", arguments.states)
+    beginnings, of_clips, _ = head.pooled_beginnings(paths, arguments.states)
     print("| layers | three labels | eight emotions |\n| --- | --- | --- |")
     for layers in ROWS:
-        heard = of_layers[:, :, [ALL.index(layer) for layer in layers]].reshape(*values.shape[:2], -1)
-        (logits,), _ = head.held_out(heard, emotions, actors, [(heard[:, 0], frames[:, 0], everyone)])
+        heard, begun = of_layers(values, layers), of_layers(beginnings, layers)
+        (logits,), _ = head.held_out(heard, emotions, actors, begun, of_clips, [(heard[:, 0], everyone)])
         three = figures(label_logits(logits), LABEL_OF_EMOTION[emotions], fold)
         print(f"| {', '.join(map(str, layers))} | {three} | {figures(logits, emotions, fold)} |", flush=True)
 

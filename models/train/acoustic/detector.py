@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-FALSE_POSITIVES = 0.01  # By the odds.
+FALSE_POSITIVES = 0.01  # By the odds, at most, of clips as they are and varied.
 DIRECTIONS = 32
 MOST = 50.0  # Of the odds' logarithm: far beyond any threshold, and far below what overflows.
 
@@ -56,12 +56,13 @@ def anomaly(scores, thresholds):
     return numpy.maximum(numpy.exp((log_odds - thresholds[0]).clip(-MOST, MOST)), distance / thresholds[1])
 
 
-def fit(values, kinds, sources, heard, actors, strength):
+def fit(values, kinds, sources, heard, actors, strength, of_other):
     """The detector of all sounds and its thresholds. Prints what is flagged with speakers held out; in the columns of kinds
     that were not learned by detectors that know the speakers' clean clips.
 
     Of each sound, or piece of one: pooled values; its kind, one of `anomalies`; the clip or the recording that it is
-    of; and how it was heard, a name for the table. `actors` are those of the clips.
+    of; and how it was heard, a name for the table. `actors` are those of the clips. Of other speech no more than the share
+    `of_other` is flagged by the odds.
     """
     of_clip = numpy.array([isinstance(source, int) for source in sources])
     other = kinds == anomalies.OTHER_SPEECH
@@ -83,10 +84,11 @@ def fit(values, kinds, sources, heard, actors, strength):
     for speaker in sorted(set(speakers[other])):
         judge(speakers == speaker)
     everything = of(numpy.full(len(values), True))
-    # The distance tells rooms apart as well, so it only finds what is farther than any speech that was heard, by this
-    # detector or by one that did not know it.
-    farthest = max(scores[1, normal].max(), everything.scores(values[normal])[1].max())
-    thresholds = [float(numpy.quantile(scores[0, usual], 1 - FALSE_POSITIVES)), float(farthest)]
+    # By this detector, or by one that did not know what it hears.
+    either = numpy.maximum(scores, everything.scores(values))
+    odds = max(numpy.quantile(scores[0, usual], 1 - FALSE_POSITIVES), numpy.quantile(either[0, other], 1 - of_other))
+    # The distance tells rooms apart as well, so it only finds what is farther than any speech that was heard.
+    thresholds = [float(odds), float(either[1, normal].max())]
 
     ways = list(dict.fromkeys(heard))
     print(f"| heard | {' | '.join(f'{way}: number | flagged | … if this kind was not learned' for way in ways)} |")

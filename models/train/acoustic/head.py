@@ -21,7 +21,7 @@ from torch import nn
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ENCODER = "whisper-tiny.en-onnx"
-LAYERS = [2, 3]
+LAYERS = [1, 2, 3, 4]
 COPIES = 8  # Of each clip: one as it is, the others augmented.
 HEARD = 4  # So many of them are judged.
 EVERY = 0.5  # Seconds between two estimates while somebody speaks: the encoder's --preview-ms.
@@ -30,9 +30,10 @@ NETWORKS = 3  # Whose logits are averaged.
 HIDDEN = 128
 EPOCHS = 30
 BATCH = 128
+BEGINNINGS = 0.5  # Of so many clips of a batch, a beginning beside them.
 MINIMUM = 25  # Frames of 20 ms.
-FULL = 100  # Frames from which on the logits count in full.
 STRENGTH = 1e-4  # Of what tells anomalies: see Detector.
+OTHER_FLAGGED = 0.0  # Share of other speech that may be called one.
 PROGRAM = "cargo run --release --quiet --example states --".split()
 
 
@@ -45,26 +46,27 @@ def pool(states):
 
 
 def pooled(write, precision, program):
-    """float32 [file, values] of the files that `write(folder)` writes, in the order of their names; the frames of each; and
-    what it gives."""
+    """float32 [file, values] of the files that `write(folder)` writes, in the order of their names; and what it gives."""
     with tempfile.TemporaryDirectory() as folder:
         wav, npy = Path(folder, "wav"), Path(folder, "npy")
         wav.mkdir()
         given = write(wav)
         options = ["--model", ENCODER, "--precision", precision, "--layers", ",".join(map(str, LAYERS))]
         subprocess.run([*program, wav, npy, *options], cwd=REPOSITORY, check=True)
-        values, frames = [], []
-        for path in sorted(npy.iterdir()):
-            states = numpy.load(path)
-            values.append(pool(states))
-            frames.append(states.shape[1])
-        return numpy.array(values, dtype=numpy.float32), numpy.array(frames), given
+        values = [pool(numpy.load(path)) for path in sorted(npy.iterdir())]
+        return numpy.array(values, dtype=numpy.float32), given
 
 
 def pooled_clips(paths, noise, cuts, copies, precision, program):
-    """float32 [clip, copy, values], and frames [clip, copy]."""
-    values, frames, _ = pooled(lambda folder: clips.write(paths, noise, copies, folder, cuts=cuts), precision, program)
-    return values.reshape(len(paths), copies, -1), frames.reshape(len(paths), copies)
+    """float32 [clip, copy, values]."""
+    values, _ = pooled(lambda folder: clips.write(paths, noise, copies, folder, cuts=cuts), precision, program)
+    return values.reshape(len(paths), copies, -1)
+
+
+def pooled_beginnings(paths, program):
+    """float32 [number, values], the numbers of the clips that they are of, and which of the clip's each is, from 1."""
+    values, (of_clips, which) = pooled(lambda folder: clips.write_beginnings(paths, EVERY, folder), "int8", program)
+    return values, of_clips, which
 
 
 # The head
@@ -91,12 +93,16 @@ class Head(nn.Module):
         return self.layers((values - self.mean) / self.deviation)
 
 
-def train(values, emotions, seed):
-    """A head on [clip, copy, values]. In each epoch each clip is heard in one of its copies."""
+def train(values, emotions, beginnings, of_clips, seed):
+    """A head on [clip, copy, values]. In each epoch each clip is heard in one of its copies; and beside some one of their
+    `beginnings` [number, values], which are those of the clips `of_clips`, in the order of these: heads that know whole clips
+    alone are as sure of a beginning, and less often right."""
     torch.manual_seed(seed)
     rng = numpy.random.default_rng(seed)
     head, targets = Head(values), torch.from_numpy(emotions)
-    heard = torch.from_numpy(values)
+    heard, beginnings = torch.from_numpy(values), torch.from_numpy(beginnings)
+    first = numpy.searchsorted(of_clips, numpy.arange(len(values)))
+    number = numpy.bincount(of_clips, minlength=len(values))
     counts = torch.bincount(targets, minlength=len(EMOTIONS))
     loss = nn.CrossEntropyLoss(weight=counts.sum() / counts / len(EMOTIONS), label_smoothing=0.1)
     optimiser = torch.optim.AdamW(head.parameters(), lr=2e-3, weight_decay=0.1)
@@ -105,43 +111,43 @@ def train(values, emotions, seed):
     for _ in range(EPOCHS):
         for batch in torch.from_numpy(rng.permutation(len(values))).split(BATCH):
             copies = torch.from_numpy(rng.integers(values.shape[1], size=len(batch)))
+            also = batch.numpy()[rng.random(len(batch)) < BEGINNINGS]
+            also = also[number[also] > 0]
+            which = first[also] + rng.integers(number[also])
             optimiser.zero_grad()
-            loss(head(heard[batch, copies]), targets[batch]).backward()
+            inputs = torch.cat([heard[batch, copies], beginnings[which]])
+            loss(head(inputs), torch.cat([targets[batch], targets[also]])).backward()
             optimiser.step()
             schedule.step()
     return head.eval()
 
 
-def train_all(values, emotions, first_seed):
-    return [train(values, emotions, first_seed + number) for number in range(NETWORKS)]
-
-
-def share_heard(frames):
-    """The factor of the logits of a sound of so many frames. Heads that were trained on whole clips are as sure of the
-    beginning of one, of which they know less."""
-    return numpy.minimum(frames / FULL, 1)
+def train_all(values, emotions, beginnings, of_clips, first_seed):
+    seeds = range(first_seed, first_seed + NETWORKS)
+    return [train(values, emotions, beginnings, of_clips, seed) for seed in seeds]
 
 
 @torch.no_grad()
-def emotion_logits(heads, values, frames):
+def emotion_logits(heads, values):
     """float64 [clip, emotions], the mean of the heads."""
-    mean = torch.stack([head(torch.from_numpy(values)) for head in heads]).mean(dim=0).numpy().astype(float)
-    return mean * share_heard(frames)[:, None]
+    return torch.stack([head(torch.from_numpy(values)) for head in heads]).mean(dim=0).numpy().astype(float)
 
 
-def held_out(values, emotions, actors, heard):
-    """For each of the sets `heard`, pooled states, their frames and the numbers of the clips that they are of, the logits, by
-    heads that have not heard the clip's speaker; and these heads by fold."""
+def held_out(values, emotions, actors, beginnings, of_beginnings, heard):
+    """For each of the sets `heard`, pooled states and the numbers of the clips that they are of, the logits, by heads that have
+    not heard the clip's speaker; and these heads by fold."""
     fold = clips.folds(actors)
-    logits = [numpy.zeros((len(of_clips), len(EMOTIONS))) for _, _, of_clips in heard]
+    logits = [numpy.zeros((len(of_clips), len(EMOTIONS))) for _, of_clips in heard]
     of_folds = []
     for number in range(FOLDS):
         rest = fold != number
-        heads = train_all(values[rest], emotions[rest], 100 * number)
+        theirs = rest[of_beginnings]
+        of_rest = (numpy.cumsum(rest) - 1)[of_beginnings[theirs]]
+        heads = train_all(values[rest], emotions[rest], beginnings[theirs], of_rest, 100 * number)
         of_folds.append(heads)
-        for of_set, (pieces, frames, of_clips) in zip(logits, heard, strict=True):
+        for of_set, (pieces, of_clips) in zip(logits, heard, strict=True):
             here = fold[of_clips] == number
-            of_set[here] = emotion_logits(heads, pieces[here], frames[here])
+            of_set[here] = emotion_logits(heads, pieces[here])
     return logits, of_folds
 
 
@@ -174,7 +180,7 @@ def weights(heads, told, thresholds):
 def graph(heads, told, thresholds, width):
     integers = {"frames": [2], "last": [1], "flat": [0, -1]}
     constants = weights(heads, told, thresholds) + [numpy_helper.from_array(numpy.array(v), n) for n, v in integers.items()]
-    numbers = {"most": detector.MOST, "least": -detector.MOST, "full": FULL, "one": 1}
+    numbers = {"most": detector.MOST, "least": -detector.MOST}
     constants += [numpy_helper.from_array(numpy.array(v, dtype=numpy.float32), n) for n, v in numbers.items()]
     nodes = [
         helper.make_node("ReduceMean", ["states", "frames"], ["mean"], keepdims=1),
@@ -186,12 +192,7 @@ def graph(heads, told, thresholds, width):
         helper.make_node("Reshape", ["both", "flat"], ["pooled"]),
         helper.make_node("Gemm", ["pooled", "first.weight", "first.bias"], ["linear"], transB=1),
         helper.make_node("Gelu", ["linear"], ["hidden"]),
-        helper.make_node("Gemm", ["hidden", "second.weight", "second.bias"], ["of all"], transB=1),
-        helper.make_node("Shape", ["states"], ["length"], start=2, end=3),
-        helper.make_node("Cast", ["length"], ["heard"], to=TensorProto.FLOAT),
-        helper.make_node("Div", ["heard", "full"], ["part"]),
-        helper.make_node("Min", ["part", "one"], ["share heard"]),
-        helper.make_node("Mul", ["of all", "share heard"], ["emotions"]),
+        helper.make_node("Gemm", ["hidden", "second.weight", "second.bias"], ["emotions"], transB=1),
         *label_nodes(),
         helper.make_node("Gemm", ["pooled", "odds.weight", "odds.bias"], ["log odds"], transB=1),
         helper.make_node("Clip", ["log odds", "least", "most"], ["within"]),
@@ -235,7 +236,7 @@ def check(folder, heads, told, thresholds, width):
     for frames in (MINIMUM, 137):
         states = numpy.random.default_rng(1).normal(size=(2, len(LAYERS), frames, width)).astype(numpy.float32)
         values = numpy.array([pool(of_clip) for of_clip in states])
-        logits = emotion_logits([head.float() for head in heads], values, numpy.full(2, frames))
+        logits = emotion_logits([head.float() for head in heads], values)
         expected = [label_logits(logits), logits, detector.anomaly(told.scores(values), thresholds)]
         names = ("logits", "emotions", "anomaly")
         for name, found, wanted in zip(names, session.run(None, {"states": states}), expected, strict=True):
@@ -258,27 +259,25 @@ def main():
 
     paths, emotions, actors = clips.find(arguments.data)
     cuts = clips.segments(paths, arguments.segments)
-    values, frames = pooled_clips(paths, arguments.noise, cuts, COPIES, "int8", arguments.states)
+    values = pooled_clips(paths, arguments.noise, cuts, COPIES, "int8", arguments.states)
     width = values.shape[-1] // 2 // len(LAYERS)
-    fp32, fp32_frames = pooled_clips(paths, arguments.noise, cuts, 1, "fp32", arguments.states)
-    write_beginnings = lambda folder: clips.write_beginnings(paths, EVERY, folder)
-    beginnings, their_frames, (of_clips, which) = pooled(write_beginnings, "int8", arguments.states)
+    fp32 = pooled_clips(paths, arguments.noise, cuts, 1, "fp32", arguments.states)
+    beginnings, of_clips, which = pooled_beginnings(paths, arguments.states)
     everyone = numpy.arange(len(paths))
-    heard = {"as they are": (values[:, 0], frames[:, 0], everyone)}
+    heard = {"as they are": (values[:, 0], everyone)}
     for n in range(1, HEARD):
-        name = f"another speed and gain, and office noise at 5 to 30 dB: copy {n}"
-        heard[name] = values[:, n], frames[:, n], everyone
-    heard["as they are, by the encoder in float32"] = fp32[:, 0], fp32_frames[:, 0], everyone
-    heard[SPOKEN] = beginnings, their_frames, of_clips
+        heard[f"another speed and gain, and office noise at 5 to 30 dB: copy {n}"] = values[:, n], everyone
+    heard["as they are, by the encoder in float32"] = fp32[:, 0], everyone
+    heard[SPOKEN] = beginnings, of_clips
     for n in (1, 2, 3, 4):
-        heard[f"the first {n * EVERY} s"] = beginnings[which == n], their_frames[which == n], of_clips[which == n]
-    logits, of_folds = held_out(values, emotions, actors, list(heard.values()))
+        heard[f"the first {n * EVERY} s"] = beginnings[which == n], of_clips[which == n]
+    logits, of_folds = held_out(values, emotions, actors, beginnings, of_clips, list(heard.values()))
     outputs = configuration(logits[0], emotions, temperature_alone)
     fold = clips.folds(actors)
     whole = (logits[0], emotions, fold)
     reports = [
         report(name, of_set, emotions[of_clips], fold[of_clips], temperature_alone, whole)
-        for (name, (_, _, of_clips)), of_set in zip(heard.items(), logits, strict=True)
+        for (name, (_, of_clips)), of_set in zip(heard.items(), logits, strict=True)
     ]
     of_labels, of_emotions = reports[0]
     of_labels.name, of_emotions.name = "acoustic-whisper, held-out speakers", "acoustic-whisper, eight emotions, held-out speakers"
@@ -288,13 +287,13 @@ def main():
         of_labels.save(arguments.held_out, paths, reports[list(heard).index(SPOKEN)][0], of_clips, which * EVERY)
 
     write = lambda folder: anomalies.write(paths, arguments.noise, arguments.speech, folder)
-    sounds, _, (kinds, sources, ways) = pooled(write, "int8", arguments.states)
+    sounds, (kinds, sources, ways) = pooled(write, "int8", arguments.states)
     everything = numpy.concatenate([values[:, 0], sounds])
     kinds = numpy.concatenate([numpy.full(len(paths), anomalies.CLEAN), kinds])
     sources = numpy.array([*range(len(paths)), *sources], dtype=object)
     ways = numpy.concatenate([numpy.full(len(paths), anomalies.WHOLE), ways])
-    told, thresholds = detector.fit(everything, kinds, sources, ways, actors, STRENGTH)
-    heads = train_all(values, emotions, 1000)
+    told, thresholds = detector.fit(everything, kinds, sources, ways, actors, STRENGTH, OTHER_FLAGGED)
+    heads = train_all(values, emotions, beginnings, of_clips, 1000)
     export(heads, told, thresholds, width, outputs, arguments.output)
     check(arguments.output, heads, told, thresholds, width)
     if arguments.folds:

@@ -30,6 +30,7 @@ MINIMUM = 50
 STEP = 50  # Frames between two estimates while somebody speaks.
 FULL = 190  # Frames from which on the logits count in full.
 STRENGTH = 0.1  # Of what tells anomalies: see Detector.
+OTHER_FLAGGED = 1.0  # Share of other speech that may be called one: MFCC tell rooms apart too well to keep to less.
 FIT = temperature_and_share  # A temperature that mends the middle of its range makes it too sure at the top.
 
 
@@ -319,7 +320,7 @@ def fit_detector(clip_features, sounds, kinds, sources, ways, actors):
             rows += [(pooled(piece), kind, source, SERVED) for piece in windows(rows_of_one)]
     values, kinds, sources, heard = zip(*rows, strict=True)
     sources = numpy.array(sources, dtype=object)
-    return detector.fit(numpy.array(values), numpy.array(kinds), sources, numpy.array(heard), actors, STRENGTH)
+    return detector.fit(numpy.array(values), numpy.array(kinds), sources, numpy.array(heard), actors, STRENGTH, OTHER_FLAGGED)
 
 
 def pooled(rows):

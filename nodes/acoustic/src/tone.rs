@@ -104,10 +104,6 @@ impl Preview for Tone {
     }
 
     fn preview(&mut self, encoding: &Encoding, _: &Cancel) -> Result<Option<Emotion>, ToneError> {
-        // The segment's own estimate may have been made while this one waited.
-        if !self.is_due(encoding) {
-            return Ok(None);
-        }
         let mut model = lock(&self.model);
         check_encoder(&model, encoding)?;
         let layers = model.states.layers.iter().map(|layer| states(&model, encoding, *layer));

@@ -176,10 +176,6 @@ impl Preview for Decoder {
     }
 
     fn preview(&mut self, encoding: &Encoding, cancel: &Cancel) -> Result<Option<Transcript>, DecoderError> {
-        // The end may have come while its announcement waited.
-        if !self.is_due(encoding) {
-            return Ok(None);
-        }
         let Encoding { segment, start, end, complete, .. } = *encoding;
         let length = end.saturating_sub(start);
         if Transcription::too_short(length, self.arguments.minimum_ms).is_some() {
