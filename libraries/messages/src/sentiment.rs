@@ -110,7 +110,8 @@ impl Contribution {
             reason: columns.text("reason")?.to_owned(),
             detail: Detail::read(columns)?,
         };
-        columns.one_for_each("weights", &contribution.weights, contribution.probabilities.len(), "probability")?;
+        let count = contribution.probabilities.len();
+        columns.one_for_each("weights", &contribution.weights, count, "probability")?;
         Ok(contribution)
     }
 }

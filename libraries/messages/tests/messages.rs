@@ -104,18 +104,23 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn sentiment()(labels in prop::collection::vec(any::<String>(), 0..4))
-                  (contributions in prop::collection::vec(contribution(labels.len()), 0..4), labels in Just(labels),
-                   segment: u64, start: u64, end: u64, status in name(SentimentStatus::ALL), profile in name(Profile::ALL),
-                   weighting in name(Weighting::ALL), (fitted, temperature) in (any::<bool>(), 0.1f32..10.0),
-                   (model, score) in (any::<String>(), -1.0f32..1.0), confidence in 0.0f32..1.0,
-                   (abstained, anomaly) in any::<(bool, bool)>(), (text, degraded) in any::<(String, String)>()) -> Sentiment {
-        let (probabilities, bias) = (vec![0.5; labels.len()], vec![0.1; if fitted { labels.len() } else { 0 }]);
+    fn sentiment_of(labels: Vec<String>)
+                   (segment: u64, start: u64, end: u64, status in name(SentimentStatus::ALL), profile in name(Profile::ALL),
+                    weighting in name(Weighting::ALL), contributions in prop::collection::vec(contribution(labels.len()), 0..4),
+                    (fitted, temperature) in (any::<bool>(), 0.1f32..10.0), (model, score) in (any::<String>(), -1.0f32..1.0),
+                    confidence in 0.0f32..1.0, (abstained, anomaly) in any::<(bool, bool)>(),
+                    (text, degraded) in any::<(String, String)>()) -> Sentiment {
+        let (labels, probabilities) = (labels.clone(), vec![0.5; labels.len()]);
+        let bias = vec![0.1; if fitted { labels.len() } else { 0 }];
         Sentiment {
             segment, start, end, status, profile, labels, probabilities, weighting, model, contributions, bias, temperature,
             score, confidence, abstained, anomaly, text, degraded,
         }
     }
+}
+
+fn sentiment() -> impl Strategy<Value = Sentiment> {
+    prop::collection::vec(any::<String>(), 0..4).prop_flat_map(sentiment_of)
 }
 
 fn round_trip<B: Body + Clone + PartialEq + std::fmt::Debug>(body: B, session: &str, seq: u64) {

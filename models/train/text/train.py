@@ -54,7 +54,7 @@ RAW = 0.2  # share of sentences that are read as their source has them
 AVERAGED = 0.25  # the last part of the steps, whose weights are averaged
 AVERAGE_EVERY = 20  # steps
 EVALUATED = 64  # sentences a batch when nothing is learnt
-# Matrix products in bfloat16 where the processor has them; one without emulates them, slower than float32 by far.
+# Products in bfloat16 where the processor has them; another would emulate them, which is slower than float32 by far.
 HALF = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
 
 
