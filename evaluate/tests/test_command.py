@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -125,7 +126,10 @@ class Command(unittest.TestCase):
         for asked in (signal.SIGTERM, signal.SIGHUP):
             with self.subTest(asked.name):
                 shutil.rmtree(self.output, ignore_errors=True)
-                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                # Tests may run where a hang-up is ignored, as behind nohup, which a process hands on to those that it starts.
+                heard = functools.partial(signal.signal, asked, signal.SIG_DFL)
+                output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+                process = subprocess.Popen(command, **output, text=True, preexec_fn=heard)
                 self.addCleanup(process.kill)
                 recorder = f"{self.output}/batches/"
                 while not any("release/recorder" in line for line in running(recorder)):

@@ -31,6 +31,7 @@ STEP = 50  # Frames between two estimates while somebody speaks.
 FULL = 190  # Frames from which on the logits count in full.
 STRENGTH = 0.1  # Of what tells anomalies: see Detector.
 OTHER_FLAGGED = 1.0  # Share of other speech that may be called one: MFCC tell rooms apart too well to keep to less.
+WHOLE_COUNTS = 2  # In the calibration a whole clip counts so many times as much as its windows: it gives the result.
 FIT = temperature_and_share  # A temperature that mends the middle of its range makes it too sure at the top.
 
 
@@ -381,11 +382,12 @@ def main():
     fold = clips.folds(actors)
     clip_features = features(paths, arguments.noise, program)
     found, of_folds = held_out(clip_features, emotions, actors)
-    # The same calibration serves whole segments and windows, so that it is fitted on both: a clip counts as often as its windows.
+    # The same calibration serves whole segments and windows, so that it is fitted on both.
     counts = [len(of_clip) for of_clip in found[SERVED]]
     clip_of_window = numpy.repeat(numpy.arange(len(paths)), counts)
-    clip_of_each = numpy.tile(clip_of_window, 2)
-    of_each = numpy.concatenate([numpy.concatenate(found[anomalies.WHOLE])[clip_of_window], *found[SERVED]])
+    clip_of_each = numpy.tile(clip_of_window, WHOLE_COUNTS + 1)
+    whole = numpy.concatenate(found[anomalies.WHOLE])[clip_of_window]
+    of_each = numpy.concatenate([*[whole] * WHOLE_COUNTS, *found[SERVED]])
     fitted_on = (of_each, emotions[clip_of_each], fold[clip_of_each])
     outputs = configuration(*fitted_on[:2], FIT)
     reports = []

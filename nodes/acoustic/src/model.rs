@@ -293,7 +293,7 @@ pub(crate) struct States {
 /// ```json
 /// {
 ///   "id2label": {"0": "negative", "1": "neutral", "2": "positive"},
-///   "feature": {"kind": "encoding", "encoders": ["whisper-tiny.en-onnx@84ab662852a5"], "layers": [2, 3], "width": 384},
+///   "feature": {"kind": "encoding", "encoders": ["whisper-tiny.en-onnx@84ab662852a5"], "layers": [1, 2, 3, 4], "width": 384},
 ///   "minimum_frames": 25,
 ///   "temperature": 1.0
 /// }
