@@ -447,13 +447,17 @@ proptest! {
         prop_assert_eq!(digits("start_seconds").parse::<f64>().unwrap(), start as f64 / 16_000.0);
         let digits = digits("fused_score");
         prop_assert_eq!(digits.parse::<f32>().unwrap(), value);
-        // No more digits than Rust prints, which are the fewest that read back the same. Of two that do, half way between
-        // them, each may take another: 0.25195312 and 0.25195313 are both 0.251953125.
+        // As many digits as Rust prints, which are the fewest that read back the same, and as near. Of two that are, each may
+        // take another: 0.251953125 is half way between 0.25195312 and 0.25195313.
         let significant = |digits: &str| {
             let mantissa = digits.split('e').next().unwrap().replace('.', "");
             mantissa.trim_matches('0').len()
         };
-        prop_assert_eq!(significant(digits), significant(&format!("{value:e}")));
+        let shortest = format!("{value:e}");
+        prop_assert_eq!(significant(digits), significant(&shortest));
+        let (exact, rounding) = (f64::from(value), f64::from(value) * 1e-15);
+        let distance = |digits: &str| (digits.parse::<f64>().unwrap() - exact).abs();
+        prop_assert!(distance(digits) <= distance(&shortest) + rounding, "{} and not {}", digits, shortest);
         prop_assert!((read["latency_ms"]["total"].as_f64().unwrap() - ms).abs() <= 5.1e-4);
     }
 
